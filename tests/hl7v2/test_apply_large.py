@@ -147,3 +147,25 @@ async def test_others_go_on_while_the_patients_of_a_message_are_looked_for(repos
     going_on.cancel()
 
     assert turns - before > 3
+
+
+def booking(count):
+    """Return an appointment of so many places, of none of which the message says the state."""
+    places = [f"Location/L{n}" for n in range(count)]
+    resource = {
+        "resourceType": "Appointment",
+        "identifier": [{"system": "urn:bookings", "value": f"B{count}"}],
+        "status": "proposed",
+        "participant": [{"actor": {"reference": one}, "status": "accepted"} for one in places],
+    }
+    made = converted(resource, ("urn:bookings", f"B{count}"))
+    yield made._replace(unsaid=tuple(f"participant[{one}].status" for one in places))
+
+
+async def test_very_many_who_take_part_again_take_as_many_steps(repository, take):
+    counted = []
+    for count in (2, 80, 160):
+        await take(*booking(count))
+        counted.append(await steps(repository, booking(count)))
+
+    assert counted[2] < 2.2 * counted[1]

@@ -7,7 +7,7 @@ is. Of an item that refers to nobody there is no path.
 Spec: HL7v2 chapter 2, 2.5.3 (`""` deletes, empty leaves)
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from fhir_hub.hl7v2.making.drafts import Draft
@@ -54,20 +54,24 @@ def rewritten(paths: tuple[str, ...], addresses: Mapping[str, str]) -> tuple[str
     return tuple(found)
 
 
-def parts_in(paths: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield the element, whom its item refers to, and the part, of those that are of an item."""
+def parts_in(paths: Iterable[str]) -> dict[str, dict[str, set[str]]]:
+    """Return the parts that the paths of items name: by element, and by whom the item refers to."""
+    found: dict[str, dict[str, set[str]]] = {}
     for path in paths:
         head, mark, part = path.partition("].")
         if mark:
             element, _, whom = head.partition("[")
-            yield element, whom, part
+            found.setdefault(element, {}).setdefault(whom, set()).add(part)
+    return found
 
 
-def without(items: Any, whom: str, part: str) -> Any:
-    """Return items without a part of the one that refers to somebody."""
+def without(items: Any, parts: Mapping[str, Collection[str]]) -> Any:
+    """Return items without these parts of those that refer to somebody."""
     if not isinstance(items, list):
         return items
     return [
-        {name: value for name, value in one.items() if name != part} if who(one) == whom else one
+        {name: value for name, value in one.items() if name not in parts[whom]}
+        if isinstance(whom := who(one), str) and whom in parts
+        else one
         for one in items
     ]

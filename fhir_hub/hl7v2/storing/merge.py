@@ -145,9 +145,13 @@ def _said(converted: Converted, stored: Resource) -> Resource:
     """Return the message's resource without what it does not say and what is stored has."""
     gone = {name for name in converted.unsaid if name in stored}
     new = {name: value for name, value in converted.resource.items() if name not in gone}
-    for element, whom, part in items.parts_in(converted.unsaid):
-        if any(who(one) == whom and part in one for one in stored.get(element, ())):
-            new[element] = items.without(new.get(element, []), whom, part)
+    for element, unsaid in items.parts_in(converted.unsaid).items():
+        known: dict[str, set[str]] = {}
+        for one in stored.get(element, ()):
+            if isinstance(whom := who(one), str) and whom in unsaid:
+                known.setdefault(whom, set()).update(unsaid[whom] & one.keys())
+        if any(known.values()):
+            new[element] = items.without(new.get(element, []), known)
     return new
 
 
@@ -246,9 +250,9 @@ def _without(
             kept[parent] = _without_part(kept[parent], part)
             if not kept[parent]:
                 del kept[parent]
-    for element, whom, part in items.parts_in(nulls):
+    for element, parts in items.parts_in(nulls).items():
         if element in kept:
-            kept[element] = items.without(kept[element], whom, part)
+            kept[element] = items.without(kept[element], parts)
     return kept
 
 
