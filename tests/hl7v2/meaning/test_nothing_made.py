@@ -18,8 +18,14 @@ RESULT = (
 
 @pytest.mark.parametrize(
     "segments",
-    [(), ("OBX|1",), ("OBR|1", "OBX|1|NM|"), ("ZZZ|1|a",)],
-    ids=["MSH alone", "an empty OBX", "an empty order", "a Z-segment alone"],
+    [
+        pytest.param((), id="MSH alone"),
+        pytest.param(("OBX|1",), id="an empty OBX"),
+        pytest.param(("OBR|1", "OBX|1|NM|"), id="an empty order"),
+        pytest.param(("ZZZ|1|a",), id="a Z-segment alone"),
+        pytest.param(("PID|1", "OBX|1|NM|"), id="an empty PID"),
+        pytest.param(("PID|1||||||tomorrow|", "OBX|1|NM|"), id="a PID that cannot be read"),
+    ],
 )
 async def test_a_message_of_which_nothing_is_made_is_refused(say, every, segments):
     answer = await say("ORU^R01", "0800", *segments, ack="AE")
@@ -27,6 +33,7 @@ async def test_a_message_of_which_nothing_is_made_is_refused(say, every, segment
     assert "nothing can be made" in str(answer)
     assert "无法生成" in str(answer)
     assert await every("Organization") == await every("Provenance") == []
+    assert await every("Patient") == []
 
 
 async def test_an_appointment_of_nobody_is_refused(say, every):
