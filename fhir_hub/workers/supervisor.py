@@ -289,7 +289,7 @@ class Supervisor:
     async def _tell(self, changer: Member) -> None:
         """Let every other worker know the search parameters before the change is answered."""
         others = [one for one in self._workers.values() if one.is_taking and one is not changer]
-        told = [asyncio.create_task(one.ask("refresh")) for one in others]
+        told = [self._run(one.ask("refresh")) for one in others]
         if told:
             await asyncio.wait(told, timeout=_TELL_S)
 
