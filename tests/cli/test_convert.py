@@ -79,6 +79,17 @@ def test_a_batch_whose_count_is_wrong_is_converted_and_told(run, first, tmp_path
     assert "BTS-1 says 3, but 2 messages came / BTS-1 为 3，实收 2 条消息" in ended.err
 
 
+@pytest.mark.parametrize(("count", "faults"), [("0", []), ("1", ["BTS-1"])])
+def test_a_batch_of_no_message_is_an_empty_collection(run, tmp_path, count, faults):
+    file = tmp_path / "night.hl7"
+    file.write_text(f"FHS|^~\\&\rBHS|^~\\&\rBTS|{count}\rFTS|1\r")
+    printed = json.loads(run("convert", file, "--report").out)
+
+    assert printed["bundle"] == {"resourceType": "Bundle", "type": "collection"}
+    told = printed["report"].get("batch", {}).get("faults", [])
+    assert [one["location"] for one in told] == faults
+
+
 def test_one_bad_message_of_a_batch_is_told_and_the_others_are_printed(run, first, tmp_path):
     (tmp_path / "in").mkdir()
     file = tmp_path / "in" / "batch.hl7"

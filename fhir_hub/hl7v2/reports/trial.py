@@ -27,6 +27,7 @@ from fhir_hub.r4.checks.run import Checks
 from fhir_hub.store.journal import Journal
 
 Json = dict[str, Any]
+_COLLECTION = {"resourceType": "Bundle", "type": "collection"}
 
 
 class Trial(NamedTuple):
@@ -74,16 +75,11 @@ class Trials:
         if sender and sender not in self.mappings.senders:
             known = ", ".join(self.mappings.senders) or "none"
             raise InvalidParameter(f"no file for the sender {sender[:60]}; there are: {known}")
-        tally = Tally()
-        messages = []
-        for part in parts_of(raw):
-            tally.take(part)
-            if part.kind == MESSAGE:
-                messages.append(part.raw)
-        tally.close()
-        faults = [fault._asdict() for fault in tally.faults] if messages else []
+        messages, faults, is_batch = _read(raw)
         batch = {"batch": {"messages": len(messages), "faults": faults}} if faults else {}
         options = (sender, forced, by_table, Effort() if with_report else None, received)
+        if is_batch and not messages:  # a night in which nothing happened
+            return Trial({"resourceType": "Bundle", "type": "collection"}, {"messages": []} | batch)
         if len(messages) < 2:
             alone = self._one(messages[0] if messages else raw, *options)
             return Trial(alone.bundle, alone.report | batch)
@@ -100,7 +96,7 @@ class Trials:
         if len(refused) == len(done):
             raise refused[0]
         entries = [{"resource": one.bundle} for one in done]
-        bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        bundle = {**_COLLECTION, "entry": entries}
         report = {"messages": [one.report for one in done]} if with_report else {}
         return Trial(bundle, report | batch)
 
@@ -160,3 +156,15 @@ class Trials:
         """Return what is wrong with a Bundle: a fault of a map; empty if nothing is."""
         issues = [issue for issue in self.checks.check(bundle) if issue.severity == "error"]
         return {"invalid": outcome_of(issues)["issue"]} if issues else {}
+
+
+def _read(raw: bytes) -> tuple[list[bytes], list[Json], bool]:
+    """Return the messages, what is wrong with their batch, and whether they are in one."""
+    parts, tally = list(parts_of(raw)), Tally()
+    for part in parts:
+        tally.take(part)
+    tally.close()
+    messages = [part.raw for part in parts if part.kind == MESSAGE]
+    is_batch = any(part.kind in ("FHS", "BHS") for part in parts)
+    faults = [fault._asdict() for fault in tally.faults] if messages or is_batch else []
+    return messages, faults, is_batch
