@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import InvalidMessage
-from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.meaning.teller import Teller
 from fhir_hub.hl7v2.storing.things import Thing
 from fhir_hub.identity.systems import authority_system
@@ -81,8 +80,7 @@ async def _find_booked(unit: Unit, patients: Iterable[Key], booking: Thing) -> N
                 reference = {**reference, "identifier": {**said, **same}}
         named.append(reference)
     if named != booking.resource["basedOn"]:
-        rest = {**booking.resource, "basedOn": named}
-        booking.converted = with_resource(booking.converted, rest)
+        booking.say({**booking.resource, "basedOn": named})
 
 
 def _is_placed(number: Resource) -> bool:
@@ -132,5 +130,6 @@ def _leave_number(thing: Thing, stored: Resource) -> None:
     known = {one.get("value") for one in stored.get("identifier", ())}
     said = thing.resource
     kept = [one for one in said.get("identifier", ()) if one.get("value") not in known]
-    rest: Resource = {name: part for name, part in said.items() if name != "identifier"}
-    thing.converted = with_resource(thing.converted, rest | ({"identifier": kept} if kept else {}))
+    thing.leave_out("identifier")
+    if kept:
+        thing.say({**thing.resource, "identifier": kept})

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from fhir_hub import fhirjson
 from fhir_hub.errors import Duplicate, InvalidMessage
-from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.meaning import answered_first
 from fhir_hub.hl7v2.meaning.teller import Teller, told_at
 from fhir_hub.hl7v2.meaning.telling import Telling
@@ -76,8 +75,7 @@ def _leave_as_it_is(things: Sequence[Thing], event: str) -> None:
     for thing in told:
         thing.is_left = thing.is_left or event == "I15"
         if thing.resource_type == "ServiceRequest" and thing.stored and is_settled:
-            rest = {name: part for name, part in thing.resource.items() if name != "status"}
-            thing.converted = with_resource(thing.converted, rest)
+            thing.leave_out("status")
 
 
 def _give_reason(thing: Thing) -> None:
@@ -85,7 +83,7 @@ def _give_reason(thing: Thing) -> None:
     told = thing.resource
     if told.get("status") == "rejected" and told.get("note") and "statusReason" not in told:
         reason = {"text": told["note"][0]["text"]}
-        thing.converted = with_resource(thing.converted, {**told, "statusReason": reason})
+        thing.say({**told, "statusReason": reason})
 
 
 def _leave_parties(thing: Thing, *, is_passed_on: bool) -> None:
@@ -98,7 +96,7 @@ def _leave_parties(thing: Thing, *, is_passed_on: bool) -> None:
         del said["owner"]  # as MSH-4 has it
     if "recipient" in stored.get("restriction", {}) and restriction.pop("recipient", None):
         said["restriction"] = {**stored["restriction"], **restriction}
-    thing.converted = with_resource(thing.converted, said)
+    thing.say(said)
 
 
 def _is_anothers_referral(thing: Thing) -> bool:

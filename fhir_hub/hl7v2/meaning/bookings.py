@@ -59,8 +59,7 @@ def keep_over(things: Sequence[Thing], event: str) -> None:
     for thing in things if states else ():
         said, over = thing.resource, states.get(thing.resource_type, ())
         if (thing.stored or {}).get("status") in over and said.get("status") not in over:
-            rest = {name: part for name, part in said.items() if name not in _STATE}
-            thing.converted = thing.converted._replace(resource=rest)
+            thing.leave_out(*_STATE)
 
 
 async def free_slots(unit: Unit, things: Sequence[Thing]) -> None:

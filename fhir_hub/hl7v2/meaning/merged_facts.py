@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.meaning.teller import Teller, tellers_of
 from fhir_hub.hl7v2.storing.alike import are_alike, share_a_name
 from fhir_hub.hl7v2.storing.merge import Resource
@@ -123,5 +122,4 @@ def _say(thing: Thing, owner: str) -> None:
     """Tag what is a person's own, and of no visit, with the record of whom it is told now."""
     if thing.resource_type != "Condition":
         logical_id = owner.rpartition("/")[2]
-        resource = merging.tagged(thing.resource, merging.TOLD_OF, logical_id)
-        thing.converted = with_resource(thing.converted, resource)
+        thing.say(merging.tagged(thing.resource, merging.TOLD_OF, logical_id))

@@ -58,11 +58,11 @@ def find_group(thing: Thing, holders: Holders, things: list[Thing]) -> bool:
     group = [one for one in group if filled & pairs_of_type(one, "FILL")] or group
     if len(held) < 2 or not group or len({tuple(patients_of(one)) for one in group}) > 1:
         return False
-    rest = {name: value for name, value in thing.resource.items() if name != "identifier"}
-    converted = with_resource(thing.converted, rest)  # a new number is not each one's
-    things += [Thing(converted, thing.resource_type, [], numbers=thing.numbers) for _ in group[1:]]
-    thing.converted = converted
-    for one, order in zip((thing, *things[len(things) - len(group) + 1 :]), group, strict=True):
+    thing.leave_out("identifier")  # a new number is not each one's
+    kind = thing.resource_type
+    others = [Thing(thing.converted, kind, [], numbers=thing.numbers) for _ in group[1:]]
+    things += others
+    for one, order in zip((thing, *others), group, strict=True):
         one.found(order)
     return True
 
@@ -247,8 +247,7 @@ def _keep_ended(thing: Thing, teller: Teller) -> None:
     else:
         is_kept = told > teller.time or any(not teller.is_told(one) for one in stamps_of(stored))
     if is_kept:
-        rest = {name: value for name, value in thing.resource.items() if name != "status"}
-        thing.converted = with_resource(thing.converted, rest)
+        thing.leave_out("status")
 
 
 async def take_over(unit: Unit, things: Sequence[Thing]) -> None:
@@ -283,7 +282,7 @@ def _begin(thing: Thing, patient: Thing) -> None:
     resource["subject"] = {"reference": patient.full_urls[0]}
     if thing.resource_type == "MedicationRequest":
         resource["medicationCodeableConcept"] = {"extension": [dict(UNKNOWN)]}
-    thing.converted = with_resource(thing.converted, resource)
+    thing.say(resource)
 
 
 def _is_of(thing: Thing, other: Thing) -> bool:
@@ -296,6 +295,4 @@ def _say(things: Iterable[Thing], changed: list[str]) -> None:
     """Say in the message's Provenance what it changed."""
     for thing in things if changed else ():
         if thing.resource_type == "Provenance" and thing.converted.segment == "MSH":
-            targets = [*thing.resource["target"], *({"reference": one} for one in changed)]
-            resource = {**thing.resource, "target": targets}
-            thing.converted = thing.converted._replace(resource=resource)
+            thing.refer_to(changed)

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.making.rules import who
 from fhir_hub.hl7v2.meaning import merged_facts
 from fhir_hub.hl7v2.meaning.teller import (
@@ -92,9 +91,8 @@ def _name_ended(things: Sequence[Thing], ended: Sequence[str]) -> None:
         if thing.resource_type == "Provenance":
             before = [one.get("reference", "") for one in (thing.stored or {}).get("target", ())]
             again = [one for one in before if one.startswith(kinds) and one not in told]
-            if more := [{"reference": one} for one in dict.fromkeys((*ended, *again))]:
-                resource = {**thing.resource, "target": [*thing.resource["target"], *more]}
-                thing.converted = with_resource(thing.converted, resource)
+            if more := [*dict.fromkeys((*ended, *again))]:
+                thing.refer_to(more)
 
 
 async def _is_listed_later(owner: Thing, group: str, telling: Telling) -> bool:
@@ -123,8 +121,7 @@ def _mark_unlisted(things: Sequence[Thing]) -> None:
         told = thing.converted
         if thing.key[0] != "RelatedPerson" or told.mode == "create" or told.segment == "NK1":
             continue
-        resource = merging.tagged(told.resource, TOLD_IN, told.segment)
-        thing.converted = with_resource(told, resource)
+        thing.say(merging.tagged(told.resource, TOLD_IN, told.segment))
         if thing.stored and is_of_list(thing.stored):
             thing.stored = revived(thing.stored)
 
@@ -162,12 +159,11 @@ async def _end_what_is_over(things: Sequence[Thing], telling: Telling) -> None:
         if owner is None or group not in (await telling.later.told(owner.key)).lists:
             continue
         if thing.stored is None:
-            ended = _ended(thing.resource, telling.day)
-            thing.converted = thing.converted._replace(resource=ended)
+            thing.say(_ended(thing.resource, telling.day))
         elif is_over(thing.stored) and not (await telling.later.told(thing.key)).is_told:
             thing.is_left = _is_error(thing.stored)
             ended = _ended(thing.resource, telling.day)
-            thing.converted = thing.converted._replace(resource=_as_ended(ended, thing.stored))
+            thing.say(_as_ended(ended, thing.stored))
 
 
 def _as_ended(resource: Resource, stored: Resource) -> Resource:

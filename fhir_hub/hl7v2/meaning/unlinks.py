@@ -148,8 +148,7 @@ def explain(records: Sequence[Thing], text: str) -> None:
     for thing in records if text else ():
         if thing.resource["resourceType"] == "Provenance":
             reasons = [*thing.resource.get("reason", ()), {"text": text}]
-            resource = {**thing.resource, "reason": reasons}
-            thing.converted = thing.converted._replace(resource=resource)
+            thing.say({**thing.resource, "reason": reasons})
 
 
 def _written(provenance: Resource) -> tuple[str, int]:

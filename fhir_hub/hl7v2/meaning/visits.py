@@ -46,8 +46,7 @@ def keep_class(things: Sequence[Thing], event: str) -> None:
     """Leave a stored visit that is merged away the class that it has: MRG says none."""
     for thing in things if event == "A42" else ():
         if thing.converted.segment == "MRG" and thing.stored and "class" in thing.resource:
-            rest = {name: value for name, value in thing.resource.items() if name != "class"}
-            thing.converted = thing.converted._replace(resource=rest)
+            thing.leave_out("class")
 
 
 def as_of(visit: Resource, time: int) -> Resource:

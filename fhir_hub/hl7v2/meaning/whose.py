@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fhir_hub import fhirjson
-from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.meaning import numbers_moved
 from fhir_hub.hl7v2.meaning.telling import Note
 from fhir_hub.hl7v2.storing.merge import Resource
@@ -262,7 +261,7 @@ def _lead(patient: Thing, things: Sequence[Thing], routes: dict[int, str]) -> No
             resource = Rewriting(dict.fromkeys(urls, to)).of(one.resource)
             if id(one) in moved:
                 resource = merging.tagged(resource, merging.MOVED, patient.logical_id)
-            one.converted = with_resource(one.converted, resource)
+            one.say(resource)
 
 
 def _urls_in(resource: Resource) -> set[str]:

@@ -25,9 +25,11 @@ from fhir_hub.hl7v2.meaning import (
     documents,
     entitled,
     merged_facts,
+    merged_visits,
     moves,
     named,
     numbers_moved,
+    numbers_take_along,
     orders,
     snapshots,
     unlinks,
@@ -93,7 +95,7 @@ async def apply(
     await snapshots.compare(things, conversion.snapshots, telling)
     await _keep(things, conversion.teller.event, telling)
     records = [thing for thing in things if thing.resource_type in RECORDS]
-    moves.name_numbers(records, patients)
+    numbers_take_along.name_numbers(records, patients)
     facts = [t for t in things if id(t) not in priors and t.resource_type not in RECORDS]
     await _stage_all(unit, facts, led, telling, routes)
     if not made:  # a message that is done again, by other maps, may say it in another way
@@ -142,7 +144,7 @@ async def _find_priors(
 
 async def _led(unit: Unit, things: Sequence[Thing], rewriting: Rewriting) -> Rewriting:
     """Return where what refers to a visit that was merged into another one goes."""
-    into = await moves.merged_into(unit, things)
+    into = await merged_visits.merged_into(unit, things)
     return Rewriting({**rewriting.addresses, **into}) if into else rewriting
 
 
@@ -160,6 +162,7 @@ async def _follow(
     await bookings.free_slots(unit, things)
     await conclusions.restate(unit, things, addresses)
     await documents.supersede(unit, things)
+    await merged_visits.follow(unit, things, addresses, event, known)
     await moves.follow(unit, things, addresses, event, known)
 
 

@@ -168,9 +168,9 @@ def _unlink(survivor: Thing, full_urls: Sequence[str]) -> None:
         for link in survivor.resource.get("link", ())
         if link.get("other", {}).get("reference") not in full_urls
     ]
-    rest = {name: value for name, value in survivor.resource.items() if name != "link"}
-    resource = {**rest, "link": links} if links else rest
-    survivor.converted = survivor.converted._replace(resource=resource)
+    survivor.leave_out("link")
+    if links:
+        survivor.say({**survivor.resource, "link": links})
 
 
 async def stage(

@@ -17,7 +17,7 @@ from fhir_hub.hl7v2.conversion import facts
 from fhir_hub.hl7v2.conversion.matches import code_of
 from fhir_hub.hl7v2.making.drafts import keys_of
 from fhir_hub.hl7v2.making.rules import REQUESTS
-from fhir_hub.hl7v2.meaning import moves, numbers_moved, orders
+from fhir_hub.hl7v2.meaning import merged_visits, numbers_moved, orders
 from fhir_hub.hl7v2.meaning.telling import Note
 from fhir_hub.hl7v2.meaning.whose import Holders, Whose
 from fhir_hub.hl7v2.storing import numbered_later, shared_facts
@@ -71,8 +71,8 @@ async def find(
     for of_type, holders in sought:
         await _choose_all(unit, of_type, holders, things, whose)
     await numbered_later.find_results(unit, things)
-    await moves.find_renumbered(unit, things, event)
-    await moves.find_merged(unit, things, event)
+    await merged_visits.find_renumbered(unit, things, event)
+    await merged_visits.find_merged(unit, things, event)
     name_both(things)
     whose.keep(things)
 

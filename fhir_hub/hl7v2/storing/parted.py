@@ -15,7 +15,6 @@ from operator import itemgetter
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.calls.orders import PART
-from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.conversion.matches import code_of, pairs_of_type
 from fhir_hub.hl7v2.making.drafts import keys_of
 from fhir_hub.hl7v2.meaning.teller import stamps_of, time_of
@@ -86,8 +85,7 @@ def name_both(things: Sequence[Thing]) -> None:
         if thing.resource_type == "Observation" and longer == f"{shorter}/1":
             meta = thing.resource["meta"]
             tags = [*meta["tag"], {"system": other[0], "code": other[1]}]
-            resource = {**thing.resource, "meta": {**meta, "tag": tags}}
-            thing.converted = with_resource(thing.converted, resource)
+            thing.say({**thing.resource, "meta": {**meta, "tag": tags}})
 
 
 def _results_of(thing: Thing, things: Iterable[Thing]) -> set[str]:
@@ -202,7 +200,7 @@ def _keep_keys(thing: Thing) -> None:
     meta = (thing.stored or {}).get("meta", {})
     if len(keys_of(thing.resource)) > 1 and "tag" in meta:
         own = {**thing.resource["meta"], "tag": meta["tag"]}
-        thing.converted = with_resource(thing.converted, {**thing.resource, "meta": own})
+        thing.say({**thing.resource, "meta": own})
 
 
 def _last_told(stored: Resource) -> int:

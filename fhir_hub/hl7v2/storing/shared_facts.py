@@ -10,7 +10,6 @@ Spec: HL7v2 chapter 6, DG1-20 and PR1-19
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fhir_hub.hl7v2.calls.orders import PART
-from fhir_hub.hl7v2.conversion.convert import with_resource
 from fhir_hub.hl7v2.conversion.facts import are_one, may_be_one, moment_of
 from fhir_hub.hl7v2.meaning.teller import stamps_of, time_of
 from fhir_hub.hl7v2.storing.merge import Resource
@@ -81,5 +80,4 @@ def _keep_key(thing: Thing, stored: Resource) -> None:
     if any(one.get("system") == PART for one in tags):
         meta = thing.resource.get("meta", {})
         kept = [one for one in meta.get("tag", ()) if one.get("system") != PART]
-        own = {**thing.resource, "meta": {**meta, "tag": kept}}
-        thing.converted = with_resource(thing.converted, own)
+        thing.say({**thing.resource, "meta": {**meta, "tag": kept}})

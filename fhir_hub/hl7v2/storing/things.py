@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_hub.hl7v2.conversion.convert import Converted
+from fhir_hub.hl7v2.conversion.convert import Converted, with_resource
 from fhir_hub.hl7v2.conversion.matches import pairs_of_type
 from fhir_hub.hl7v2.storing.merge import Resource, unite
 from fhir_hub.identity import match, systems
@@ -63,6 +63,19 @@ class Thing:
         """Set what is stored of it."""
         self.stored, self.logical_id = stored, stored["id"]
         self.is_left = self.is_left or self.converted.mode == "create"
+
+    def say(self, resource: Resource) -> None:
+        """Have the message say this of it."""
+        self.converted = with_resource(self.converted, resource)
+
+    def leave_out(self, *elements: str) -> None:
+        """Have the message say nothing of these elements."""
+        self.say({name: part for name, part in self.resource.items() if name not in elements})
+
+    def refer_to(self, addresses: Sequence[str]) -> None:
+        """Have the message's record say that it is about these too."""
+        more = [{"reference": one} for one in addresses]
+        self.say({**self.resource, "target": [*self.resource["target"], *more]})
 
 
 def joined(resources: Iterable[Converted], event: str = "") -> list[Thing]:
