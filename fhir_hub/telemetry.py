@@ -31,11 +31,10 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector
 from structlog.typing import Processor
 
 from fhir_hub.errors import Fault, Unavailable
-from fhir_hub.metric_sources import ANSWER_SECONDS, ChannelMetrics, Gauges, Processes
+from fhir_hub.metric_sources import ANSWER_SECONDS, ChannelMetrics, Counts, Gauges, Processes
 
 Log = Callable[..., None]
 Fields = MutableMapping[str, Any]
@@ -233,7 +232,7 @@ class Metrics:
         PlatformCollector(registry=shown)
         shown.register(self._gauges)
         if is_shared:
-            MultiProcessCollector(shown)  # type: ignore[no-untyped-call]  # without types
+            Counts(shown)  # type: ignore[no-untyped-call]  # without types
             shown.register(self._processes)
         else:
             ProcessCollector(registry=shown)

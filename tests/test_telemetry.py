@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import struct
 import subprocess
 import sys
 
@@ -206,6 +207,44 @@ def test_the_counts_of_several_processes_are_told_as_one_and_their_memory_apart(
     memory = "process_resident_memory_bytes"
     assert {key[1:] for key in told if key[0] == memory} == {("first",), ("second",)}
     assert told[memory, "first"] > 0
+
+
+def _writes(used: int, *behind: bytes, size: int = 1 << 16) -> bytes:
+    """Return a metric file that says that so much of it is used."""
+    return b"".join((struct.pack("ii", used, 0), *behind)).ljust(size, b"\0")[:size]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x08",
+        _writes(0),
+        _writes(8),
+        _writes(200),
+        _writes(200, struct.pack("i", 120), b'["half", "ha'),
+        _writes(200, struct.pack("i", 500)),
+        _writes(5000, struct.pack("i", 16), b"[1]".ljust(36), size=40),
+    ],
+    ids=["empty", "cut", "not begun", "begun", "blank", "half", "too long", "short"],
+)
+def test_a_process_that_begins_to_count_lets_the_counts_of_others_be_told(
+    tmp_path, monkeypatch, content
+):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    counting = (
+        "from fhir_hub.telemetry import Metrics\n"
+        "Metrics('1', is_shared=True).observe_request('read', 200, 0.002)"
+    )
+    subprocess.run([sys.executable, "-c", counting], check=True)
+    for kind in ("counter", "histogram", "gauge_livesum"):
+        (tmp_path / f"{kind}_4194304.db").write_bytes(content)
+
+    figures = Figures({"first": os.getpid(), "begins": 4194304}, 1)
+    text, _ = Metrics("1", is_shared=True).exposition({}, 9, 1024, {"received": 2}, figures)
+    assert b'fhir_hub_http_requests_total{interaction="read",status="200"} 1.0' in text
+    assert b'fhir_hub_http_request_seconds_count{interaction="read"} 1.0' in text
+    assert b'process_resident_memory_bytes{process="first"}' in text
 
 
 def test_a_stopwatch_tells_seconds():
