@@ -100,10 +100,11 @@ async def follow_task(unit: Unit, followed: Followed) -> None:
 async def _booked(unit: Unit, stored: Stored, task: Resource) -> Stored:
     """Have an Appointment name a referral under the number that it has, and return it."""
     appointment = read(stored)
-    known = {one["value"]: one for one in each(task, "identifier") if "value" in one}
+    known = [Is(one.get("value"), one.get("system")) for one in each(task, "identifier")]
+    systems = {one.code: one.system for one in reversed(known) if one.system}
     named = [
-        one | {"identifier": {**one["identifier"], "system": known[number.code]["system"]}}
-        if (number := number_in(one)).code in known
+        one | {"identifier": {**one["identifier"], "system": systems[number.code]}}
+        if (number := number_in(one)).code in systems and number not in known
         else one
         for one in each(appointment, "basedOn")
     ]

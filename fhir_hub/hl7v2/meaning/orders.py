@@ -131,16 +131,26 @@ def settle(things: list[Thing], telling: Telling) -> None:
 
 
 def _part_fillers(things: Iterable[Thing]) -> None:
-    """Have an answer not be of the order of another number of the filler: two numbers are two."""
+    """Have an answer not be of the order of another number of the filler: two numbers are two.
+
+    What is stored may have that of somebody else beside it, as of a platform that passed it on.
+    """
     taken: dict[str, Resource] = {}
     for thing in things:
         if thing.stored is None or thing.resource_type not in REQUESTS:
             continue
-        known = taken.get(thing.address, thing.stored)
-        if are_two(thing.stored, thing.resource) or are_two(known, thing.resource):
+        is_anothers = _has_other_filler(thing.stored, thing.resource)
+        known = taken.get(thing.address) or ({} if is_anothers else thing.stored)
+        if are_two(known, thing.resource):
             thing.stored, thing.logical_id, thing.is_left = None, "", False
         elif pairs_of_type(thing.resource, "FILL"):
             taken[thing.address] = thing.resource
+
+
+def _has_other_filler(one: Resource, other: Resource) -> bool:
+    """Say whether two orders have numbers of different fillers: both may be the one's."""
+    fillers = [{system for system, _ in pairs_of_type(each, "FILL")} for each in (one, other)]
+    return are_two(one, other) and fillers[0].isdisjoint(fillers[1])
 
 
 def _kept_as(message_type: str) -> str:
@@ -185,13 +195,16 @@ def _answer(things: Sequence[Thing], teller: Teller) -> None:
 
 
 def _tell(thing: Thing, status: str) -> None:
-    """Have a message that only names an order tell its state, and a number of a new type."""
+    """Have a message that only names an order tell its state, and a number of a new type.
+
+    So it does with the first of another filler.
+    """
     resource, stored = thing.resource, thing.stored or {}
     status = "" if status == stored.get("status") else status
     names: Iterable[str] = ("resourceType", "identifier")
     if not code_of(stored):  # nobody knew what is ordered
         names = resource
-    elif not status and not is_told_in_parts(resource, stored):
+    elif not (status or is_told_in_parts(resource, stored) or _has_other_filler(resource, stored)):
         return
     told = {name: resource[name] for name in names if name in resource}
     told = {name: value for name, value in told.items() if name != "status"}

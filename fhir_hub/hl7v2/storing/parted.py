@@ -154,9 +154,12 @@ def _first_of(
 async def _own(
     unit: Unit, thing: Thing, found: Iterable[Resource], taken: set[str]
 ) -> list[Resource]:
-    """Return the order of several that a result is of: by its filler's number, or a free one."""
+    """Return the order of several that a result is of: by its filler's number, or a free one.
+
+    One without a number of the filler is else of the first that the filler did not refuse.
+    """
     wanted = pairs_of_type(thing.resource, "FILL")
-    free: list[Resource] = []
+    free, answered = list[Resource](), list[Resource]()
     for order in sorted(found, key=_rank):
         plan = Has("based-on", "reference", (Is(f"ServiceRequest/{order['id']}"),))
         reports = [fhirjson.loads(one.content) for one in await unit.find("DiagnosticReport", plan)]
@@ -165,7 +168,9 @@ async def _own(
             return [order]
         if order["id"] not in taken and not any(filled):
             free.append(order)
-    return free[:1]
+        elif not wanted and order.get("status") != "revoked":
+            answered.append(order)
+    return (free or answered)[:1]
 
 
 def _rank(order: Resource) -> tuple[int, str]:

@@ -10,6 +10,7 @@ import parts
 import pytest
 from meaning_parts import person, segment
 
+from fhir_hub.hl7v2.maps.mappings import load_mappings
 from fhir_hub.referral.conduct import Conduct
 
 CENTRE = {"by": "CHIS|ZJJCHC"}
@@ -26,6 +27,16 @@ HERS = person(f3=CARD)
 @pytest.fixture
 def repository(store, clock):
     return parts.repository(store, clock, parts.ids(), conduct=Conduct(is_strict=False))
+
+
+@pytest.fixture
+def as_hub(tmp_path, chosen):
+    """Maps of a site that knows HUBA as a hub."""
+    folder = tmp_path / "senders"
+    folder.mkdir()
+    text = 'source = "a test"\nmatch = { "MSH-3" = ["HUBA"] }\n[settings]\nis_hub = true\n'
+    (folder / "huba.toml").write_text(text, "utf-8")
+    chosen.append(load_mappings(parts.definitions(), [tmp_path]))
 
 
 @pytest.fixture
@@ -202,6 +213,28 @@ async def test_an_order_of_a_trusted_institution_ends_by_who_answers_it(say, onl
     await say("ORU^R01", "1000", HERS, done, "OBX|1|NM|2345-7^Glucose^LN||5.1||||||F", **HOSPITAL)
 
     assert (await only("ServiceRequest"))["status"] == "completed"
+
+
+async def test_a_booking_stays_of_the_referral_whose_number_the_hospital_uses_as_its_own(say, end):
+    event, at, segments, by = answer()
+    own = tuple(one.replace("T1^SHTH01", "ZZ1^SHTH01") for one in segments)
+    event_, at_, cancelled, _ = book("S15", number="", at="1100")
+    await tell(say, book(), (event, at, own, by), refer(), (event_, at_, cancelled, by))
+
+    numbers = ["ZZ1@SHTH01", "ZZ1@ZJJCHC"]
+    booked = ["cancelled@ZJJCHC"]
+    assert await end() == ("in-progress 5.1.3 active", numbers, "ZJJCHC→SHTH01", booked)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("facility", ["QPRHP", "SHTH01"], ids=["as itself", "as the hospital"])
+async def test_what_a_trusted_hub_answers_holds_before_its_referral_too(
+    say, end, as_hub, facility, order
+):
+    told = [refer(), answer(by={"by": f"HUBA|{facility}"})]
+    await tell(say, *(told[place] for place in order))
+
+    assert await end() == ("accepted 3.0 active", BOTH, "ZJJCHC→SHTH01", [])
 
 
 def refuse(event="I12", rf1=(), notes=("床位已满", "请下周再转"), code="R"):

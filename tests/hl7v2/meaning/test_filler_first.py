@@ -23,10 +23,10 @@ def lab(event, control, *numbers, by=HIS, state="", obr=True):
     return event, (person(), f"ORC|{control}|{placer}|{filler}||{state}", *details), by
 
 
-def results(status, placer="P1^HIS", state=""):
-    order = f"OBR|1|{placer}|F1^LIS|{HBA1C}|||20250314080000{'|' * 18}{status}"
+def results(status, placer="P1^HIS", state="", filler="F1^LIS"):
+    order = f"OBR|1|{placer}|{filler}|{HBA1C}|||20250314080000{'|' * 18}{status}"
     found = f"OBX|1|NM|{HBA1C}||7|%|||||{status}"
-    return "ORU^R01", (person(), f"ORC|RE|{placer}|F1^LIS||{state}", order, found), LIS
+    return "ORU^R01", (person(), f"ORC|RE|{placer}|{filler}||{state}", order, found), LIS
 
 
 def drug(event, control, details="", *, filler="", by=HIS, state=""):
@@ -233,3 +233,36 @@ async def test_an_answer_with_two_numbers_of_the_filler_tells_of_two_orders(say,
 
     told = [(one["status"], one["identifier"][1]["value"]) for one in await every("ServiceRequest")]
     assert told == [("active", "F1"), ("revoked", "F2")]
+
+
+IN_ORDER = {
+    "a platform answers with a number of its own before the laboratory does": (
+        [
+            ORDER,
+            lab("ORL^O22", "OK", "P1^HIS", "X9^ESB", by="ESB|SHTH01"),
+            lab("ORL^O22", "OK", "P1^HIS", "F1^LIS", by=LIS),
+            lab("ORL^O22", "UA", "P1^HIS", "F2^LIS", by=LIS),
+        ],
+        [("active", "F1"), ("revoked", "F2")],
+    ),
+    "one of two numbers is not accepted, and the results have none": (
+        [
+            ORDER,
+            lab("ORL^O22", "UA", "P1^HIS", "F1^LIS", by=LIS),
+            lab("ORL^O22", "OK", "P1^HIS", "F2^LIS", by=LIS),
+            results("F", filler=""),
+            results("F", filler=""),
+        ],
+        [("revoked", "F1"), ("completed", "F2")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+async def test_who_names_no_number_of_the_filler_means_the_order_in_force(say, every, name):
+    story, wanted = IN_ORDER[name]
+    for hour, (event, segments, by) in enumerate(story, start=9):
+        await say(event, f"{hour:02}00", *segments, by=by)
+
+    told = await every("ServiceRequest")
+    assert [(one["status"], one["identifier"][-1]["value"]) for one in told] == wanted
