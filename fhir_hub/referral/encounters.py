@@ -55,7 +55,11 @@ async def follow_appointment(unit: Unit, followed: Followed) -> None:
     if appointment is None:
         appointment = (before or {}) | {"status": "cancelled"}
     target = _OF_APPOINTMENT.get(str(appointment.get("status")))
-    if target is None or (before and before.get("status") == appointment.get("status")):
+    if target is None:
+        return
+    if before and before.get("status") == appointment.get("status"):
+        if target == "scheduled" and before.get("start") != appointment.get("start"):
+            await _meet_moved(unit, appointment)
         return
     for order in await _orders(unit, appointment):
         await _require_patient(unit, appointment, order)
@@ -132,6 +136,16 @@ async def follow_encounter(unit: Unit, followed: Followed) -> None:
         for kind in ("DiagnosticReport", "DocumentReference") if is_tied else ():
             for report in await find(unit, kind, encounter=key):
                 await _move(unit, order, "seen", Key(kind, report.logical_id), "report")
+
+
+async def _meet_moved(unit: Unit, appointment: Resource) -> None:
+    """Tie the visit to a referral whose booking is moved to when that was."""
+    for order in await _orders(unit, appointment):
+        for stored in await tasks_of(unit, Key("ServiceRequest", order["id"])):
+            task = read(stored)
+            state = state_of(task)
+            if state is not None and state.name == "scheduled":
+                await _meet(unit, task)
 
 
 async def _meet(unit: Unit, task: Resource) -> None:

@@ -131,8 +131,11 @@ async def _choose_all(
         for thing in told:
             if thing.converted.earlier and not thing.logical_id:
                 choose_part(thing, theirs(thing), told, things)
-    if named and (folded := {id(one) for one in await choose_named(unit, named, theirs)}):
-        things[:] = [thing for thing in things if id(thing) not in folded]
+    if named:
+        has_results = any(thing.resource_type == "DiagnosticReport" for thing in things)
+        folded = await choose_named(unit, named, theirs, has_results=has_results)
+        gone = {id(one) for one in folded}
+        things[:] = [thing for thing in things if id(thing) not in gone]
     whose.note(of_type, holders)
 
 

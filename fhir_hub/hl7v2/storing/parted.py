@@ -19,7 +19,7 @@ from fhir_hub.hl7v2.conversion.matches import code_of, pairs_of_type
 from fhir_hub.hl7v2.making.drafts import keys_of
 from fhir_hub.hl7v2.meaning.teller import stamps_of, time_of
 from fhir_hub.hl7v2.storing.merge import Resource
-from fhir_hub.hl7v2.storing.things import Thing, numbers_of
+from fhir_hub.hl7v2.storing.things import Thing, are_two, numbers_of
 from fhir_hub.identity.match import Number
 from fhir_hub.repository.unit import Unit
 from fhir_hub.search.plan import Has, Is
@@ -113,11 +113,16 @@ def _kind_of_number(thing: Thing) -> str:
 
 
 async def choose_named(
-    unit: Unit, named: Sequence[Thing], theirs: Callable[[Thing], Holders]
+    unit: Unit,
+    named: Sequence[Thing],
+    theirs: Callable[[Thing], Holders],
+    *,
+    has_results: bool,
 ) -> list[Thing]:
     """Have each order that a result names found; return those that another of them stands for.
 
-    `theirs` gives what is stored that may be a thing.
+    `theirs` gives what is stored that may be a thing. In an answer without results two numbers of
+    the filler are two orders.
     """
     folded: list[Thing] = []
     taken: set[str] = set()
@@ -133,7 +138,9 @@ async def choose_named(
             found = await _own(unit, thing, found, taken)
         if found:
             thing.found(found[0])
-        elif first := _first_of(thing, asked, new):
+        elif (first := _first_of(thing, asked, new)) and (
+            has_results or not are_two(first.resource, thing.resource)
+        ):
             first.full_urls += thing.full_urls
             folded.append(thing)
         elif not thing.logical_id:

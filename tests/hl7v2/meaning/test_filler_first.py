@@ -219,17 +219,28 @@ async def test_an_order_control_opens_nothing_that_turned_out_to_be_a_prescripti
     assert [one["status"] for one in await every("MedicationRequest")] == ["active"]
 
 
-@pytest.mark.parametrize("known", ["", "F1^LIS"], ids=["none known", "one known"])
-@pytest.mark.parametrize("obr", [True, False], ids=["OBR", "ORC alone"])
-async def test_an_answer_with_two_numbers_of_the_filler_tells_of_two_orders(say, every, known, obr):
-    event, segments, by = lab("ORM^O01", "NW", "P1^HIS", known)
-    await say(event, "0900", *segments, by=by)
+@pytest.mark.parametrize(
+    ("known", "obr", "hour"),
+    [
+        pytest.param("", True, 9, id="none known, OBR"),
+        pytest.param("F1^LIS", True, 9, id="one known, OBR"),
+        pytest.param("", False, 9, id="none known, ORC alone"),
+        pytest.param("F1^LIS", False, 9, id="one known, ORC alone"),
+        pytest.param("", True, 11, id="before the order, OBR"),
+    ],
+)
+async def test_an_answer_with_two_numbers_of_the_filler_tells_of_two_orders(
+    say, every, known, obr, hour
+):
+    order = lab("ORM^O01", "NW", "P1^HIS", known)
     answers = [
         segment
         for control, number in (("OK", "F1^LIS"), ("CR", "F2^LIS"))
         for segment in lab("ORR^O02", control, "P1^HIS", number, obr=obr)[1][1:]
     ]
-    await say("ORR^O02", "1000", person(), *answers, by=LIS)
+    both = {hour: order, 10: ("ORR^O02", (person(), *answers), LIS)}
+    for at, (event, segments, by) in sorted(both.items()):
+        await say(event, f"{at:02}00", *segments, by=by)
 
     told = [(one["status"], one["identifier"][1]["value"]) for one in await every("ServiceRequest")]
     assert told == [("active", "F1"), ("revoked", "F2")]

@@ -160,3 +160,16 @@ async def test_an_earlier_visit_of_the_day_is_not_the_booked_one(tell, visited, 
     )
 
     assert ends["ZZ1"][0] == code
+
+
+async def test_a_booking_that_is_moved_to_when_she_was_there_is_of_that_visit(tell):
+    later = tuple(one.replace("2025031413", "2025031513") for one in book(UP, "SHTH01", "0900")[2])
+    ends = await tell(
+        refer(UP, "SHTH01", "0800"),
+        ("SIU^S12", "0900", later, "SHTH01"),
+        visit("SHTH01", "1230"),
+        document("SHTH01", "1400"),
+        book(UP, "SHTH01", "1500", "S13"),
+    )
+
+    assert ends == {"ZZ1": ("5.1.4", "active", DONE)}
