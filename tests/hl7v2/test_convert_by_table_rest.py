@@ -316,6 +316,7 @@ def test_the_system_that_sent_a_message_is_a_device_where_its_address_is_told(ad
         ("10^9/L", "10^9/L", "10*9/L"),
         ("1^mL^OURS", "mL", "mL"),
         ("9^dose^OURS", "dose", None),
+        ("10*9/L^x10^9/L^UCUM", "x10^9/L", "10*9/L"),
     ],
 )
 def test_a_unit_is_called_what_the_message_calls_it(unit, named, code):

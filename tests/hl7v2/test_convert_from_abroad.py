@@ -155,6 +155,62 @@ def test_a_comma_parts_thousands_or_decimals_where_one_alone_can_be_meant(writte
     assert str(only(conversion, "Observation")["valueQuantity"]["value"]) == number
 
 
+@pytest.mark.parametrize("table", [False, True], ids=["stored", "tables"])
+@pytest.mark.parametrize(
+    ("obx", "code", "text"),
+    [
+        ("NM|HB^Hb||8,1|g/dl|12,0-16,0|-", "L", "-"),
+        ("ST|HB^Hb||8,1 g/dl||12,0 - 16,0|-", "L", "-"),
+        ("NM|LE^Leukos||12.4|/nl|4-10|++", "H", "++"),
+        ("SN|CRP^CRP||>^200|mg/l|<200|+", "H", "+"),
+        ("NM|CRP^CRP||<0,3|mg/l|0,3-5|--", "L", "--"),
+        ("NM|TSH^TSH||<0,3|mU/l|0,5-5|+", "", "+"),
+        ("NM|HB^Hb||13,1|g/dl|12-16|-", "", "-"),
+        ("NM|HB^Hb||8,1|g/dl|16-12|-", "", "-"),
+        ("NM|HB^Hb||8,1|g/dl||-", "", "-"),
+        ("NM|PLT^Thrombos||1,234|/nl|150-400|+", "", "+"),
+        ("ST|RR^RR||190/120|mm[Hg]||+", "", "+"),
+        ("NM|GLU^尿糖||14|mmol/L|阴性|++", "POS", "++"),
+        ("ST|NIT^Nitrit||positiv||negativ|+", "POS", "+"),
+        ("SN|TIT^Titer||^1^:^80|||+", "POS", "+"),
+        ("ST|HBS^HBsAg|||||-", "NEG", "-"),
+    ],
+)
+def test_a_sign_beside_a_number_says_on_which_side_of_its_range_it_is(obx, code, text, table):
+    kind, rest = obx.split("|", 1)
+    result = f"OBX|1|{kind}|{rest}~A|||F"
+    conversion = converted(
+        lines(TABLE_MSH.format("ORU^R01^ORU_R01"), PID, "OBR|1|P1|F1|X^Y^L", result), by_table=table
+    )
+    sign, other = only(conversion, "Observation")["interpretation"]
+    assert [one["code"] for one in sign.get("coding", ())] == ([code] if code else [])
+    assert sign["text"] in (text, "Positive", "Negative")
+    assert other["coding"][0]["code"] == "A"
+
+
+@pytest.mark.parametrize(
+    ("written", "bounds"),
+    [
+        ("3,5 - 5,3 mmol/l", {"low": "3.5", "high": "5.3"}),
+        ("1.200,5-2.000,5", {"low": "1200.5", "high": "2000.5"}),
+        ("< 0,5", {"high": "0.5"}),
+        ("1,200-2,000", {}),
+        ("1.2.3-4", {}),
+    ],
+)
+def test_the_bounds_of_a_range_may_have_a_decimal_comma(written, bounds):
+    result = f"OBX|1|NM|A^B^L||4,2|U01^x10^9/L^L|{written}||||F"
+    observation = only(
+        converted(lines(TABLE_MSH.format("ORU^R01^ORU_R01"), PID, "OBR|1|P1|F1|X^Y^L", result)),
+        "Observation",
+    )
+    (found,) = observation["referenceRange"]
+    assert {end: str(found[end]["value"]) for end in ("low", "high") if end in found} == bounds
+    assert found["text"] == written
+    assert observation["valueQuantity"]["unit"] == "x10^9/L"
+    assert observation["valueQuantity"]["code"] == "10*9/L"
+
+
 @pytest.mark.parametrize("written", ["1,234", "12,500", "1,2,3", "1,23,456", "12.3,4", ",5", "3,"])
 def test_commas_that_may_part_both_or_nothing_make_a_text(written):
     result = f"OBX|1|NM|A^B^L||{written}|mg/dl|||||F"

@@ -63,6 +63,18 @@ def test_a_report_has_what_was_measured_in_its_specimen_and_not_the_specimen(kin
     assert not {"basedOn", "specimen"} & volume.keys()
 
 
+def test_results_behind_their_specimens_are_results_of_the_report():
+    first = ("SPM|1|S1||BLD", RESULT, "NTE|1||hemolytic", "OBX|2|NM|K^K||4|mmol/L|||||F")
+    second = ("SPM|2|S2||UR", "OBX|3|NM|PRO^Protein||1|g/L|||||F")
+    conversion = made("ORU^R01^ORU_R01", "ORC|RE", "OBR|1|P1|F1|X^Y", *first, *second)
+    results = [target(conversion, one) for one in only(conversion, "DiagnosticReport")["result"]]
+    specimens = [target(conversion, one["specimen"])["type"]["coding"][0] for one in results]
+    assert [one["code"]["text"] for one in results] == ["Hb", "K", "Protein"]
+    assert [one["code"] for one in specimens] == ["BLD", "BLD", "UR"]
+    assert all("basedOn" in one and "focus" not in one for one in results)
+    assert [one["text"] for one in results[0]["note"]] == ["hemolytic"]
+
+
 def test_each_specimen_has_what_was_observed_of_it():
     second = ("SPM|2|S2||UR", "OBX|1|ST|LOOK^Look||cloudy||||||F", "OBR|2|P2|F2|U^V")
     conversion = made("OUL^R22^OUL_R22", "SPM|1|S1||BLD", VOLUME, "OBR|1|P1|F1|X^Y", *second)

@@ -160,6 +160,13 @@ ORDERED = "ORC|NW|P1^CPOE|F1^LAB|G1^CPOE||||P0&CPOE^F0&LAB"
         ("ORU^R01", [f"{FILLED}|某检验所||D9^主任"], "OBX-25.1", "D9^主任"),
         ("ORU^R01", [f"{FILLED}||^^某市"], "OBX-24.3", "^^某市"),
         ("ORM^O01", [ORDERED, "OBR|1|||A^a^L"], "ORC-8.2.1", "P0&CPOE^F0&LAB"),
+        (
+            "OML^O21",
+            [ORDERED, f"OBR|1|||A^a^L{'|' * 25}P0&CPOE^F0&LAB"],
+            "ORC-8.2.1",
+            "P0&CPOE^F0&LAB",
+        ),
+        ("OML^O21", [f"{ALONE[:-2]}P0&CPOE", f"OBR|1|||A^a^L{'|' * 25}P0^F0"], "OBR-29.2", "P0^F0"),
         ("ORM^O01", [ORDERED, "RXO|M1^药^L|1||g"], "ORC-8.2.1", "P0&CPOE^F0&LAB"),
         ("RDE^O11", [ORDERED, "RXE|^QD|M1^药^L|1||g||||||||||RX9"], "RXE-15", "RX9"),
         ("ORM^O01", [ORDERED, "OBR|1|||A^a^L", f"{ALONE}E1^录入"], "ORC-10.1", "E1^录入"),

@@ -136,3 +136,15 @@ def test_a_part_of_what_is_told_twice_is_an_element_of_the_one_entry(which):
             assert (one.state, one.reason) == ("dropped", "what tells it before has its own")
 
     assert {path: [*dict.fromkeys(found[path])] for path in to} == to
+
+
+@pytest.mark.parametrize("by_table", [False, True], ids=["stored", "tables"])
+@pytest.mark.parametrize("event", ["ORM^O01^ORM_O01", "OMG^O19^OMG_O19", "OML^O21^OML_O21"])
+def test_a_number_that_two_segments_tell_is_that_of_the_order_for_both(event, by_table):
+    order = ("ORC|NW|P1^CPOE|F1^LIS", "OBR|1|P1^OTHER|F1^LIS|X^Y^L")
+    conversion = converted(lines(MSH.format(event), PID, *order), by_table=by_table)
+    found = {one.path: one for one in conversion.report.fields()}
+    for told, again in (("ORC-2.1", "OBR-2.1"), ("ORC-3.1", "OBR-3.1"), ("ORC-3.2", "OBR-3.2")):
+        assert found[again].state == "mapped"
+        assert found[again].to == found[told].to
+    assert found["OBR-2.2"].state == "dropped"

@@ -6,6 +6,7 @@ Spec: HL7v2 chapter 4A (RXO, RXE)
 import re
 from typing import Any
 
+from fhir_hub.hl7v2.calls.source import kept
 from fhir_hub.hl7v2.datatypes import (
     codes,
     coding_systems,
@@ -86,7 +87,8 @@ def prior_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     is_pair = len(first.components) > 1
     found = identifiers.placer_ei(value, context) if is_pair else identifiers.ei(value, context)
     second = identifiers.filler_ei(value, context) if is_pair else None
-    _keep_second(place, [one for one in (found, second) if one], paths)
+    if found and second:
+        kept(place, draft, paths)  # a reference has one identifier
     found = found or second
     return {"type": draft.resource["resourceType"], "identifier": found} if found else None
 
@@ -107,24 +109,15 @@ def parent_diagnosis(place: Place, draft: Draft, paths: Paths) -> Json | None:
     return {"resourceType": "Condition"} | parts | {"subject": subject}
 
 
-def _keep_second(place: Place, numbers: list[Json], paths: Paths) -> None:
-    """Have the field kept of which a reference, with one identifier, has but the first number."""
-    path = next(one for one in paths if place.value(one)) if len(numbers) > 1 else None
-    own = path is not None and path.segment == place.segment.name
-    segment = place.segment if own else path and place.node.nearest(path.segment)
-    if path and segment:
-        place.run.keep(segment, path.field)
-
-
 def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     """Return the order of which this one is a part or that it follows (OBR-29, OBR-54, ORC-8).
 
     What the message itself orders is that order, by one of its numbers.
     """
-    value = next((found for path in paths if (found := place.value(path))), None)
-    if value is None:
+    values = [found for path in paths if (found := place.value(path))]
+    if not values:
         return None
-    context = place.run.context
+    value, context = values[0], place.run.context
     both = (
         identifiers.typed(identifiers.ei(value.component(1), context), "PLAC"),
         identifiers.typed(identifiers.ei(value.component(2), context), "FILL"),
@@ -132,7 +125,8 @@ def parent_order(place: Place, draft: Draft, paths: Paths) -> Json | None:
     numbers = [one for one in both if one]
     patients = place.node.nearest_drafts("Patient")
     if not numbers or not place.run.by_table or not patients:
-        _keep_second(place, numbers, paths)
+        if len(numbers) > 1 or len({one.raw for one in values}) > 1:
+            kept(place, draft, paths)  # a reference has one identifier
         return {"type": "ServiceRequest", "identifier": numbers[0]} if numbers else None
     for other in place.run.drafts:
         if (

@@ -65,6 +65,7 @@ belongs; `None` when there is nothing to say. It raises nothing for what a sende
 | `observed_attachment` | OBX-5 | Attachment |
 | `pressure_components` | OBX-5, OBX-6, OBX-7 | both components of a pressure in one text |
 | `verdict_of_value` | OBX-5, OBX-8 | interpretation in brackets behind a number |
+| `sign` | OBX-8, OBX-5, OBX-2, OBX-6, OBX-7 | interpretation of `+` or `-` |
 | `reference_range` | OBX-7, OBX-6 | referenceRange in the unit of the value |
 | `observation_code` | OBX-3 | code: that of the table ObservationCode, and the sender's own |
 | `observation_key` | numbers …, OBX-3, OBX-4 | tag that a corrected result has again |
@@ -137,6 +138,7 @@ from fhir_hub.hl7v2.calls import (
     roles,
     routes,
     schedules,
+    signs,
     source,
     standing,
     timings,
@@ -309,6 +311,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "staff_numbers": providers.staff_numbers,
         "licence_numbers": providers.licence_numbers,
         "reference_range": results.reference_range,
+        "sign": signs.sign,
         "verdict_of_value": results.verdict_of_value,
         "sending_application": source.sending_application,
     }

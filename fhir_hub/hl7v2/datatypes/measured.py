@@ -13,16 +13,15 @@ from typing import NamedTuple
 
 from fhir_hub.hl7v2.datatypes import units
 from fhir_hub.hl7v2.datatypes.context import Table
-from fhir_hub.hl7v2.datatypes.numbers import read_compared, read_decimal
+from fhir_hub.hl7v2.datatypes.numbers import WRITTEN, read_compared, read_decimal
 from fhir_hub.hl7v2.datatypes.parts import half_width
 from fhir_hub.hl7v2.datatypes.units import Unit
 
 FLAGS = "ObservationInterpretation"
-_NUMBER = r"[+-]?\d{1,20}(?:,\d{3})*(?:\.\d{1,12})?"
-_WITH_UNIT = re.compile(rf"((?:<=?|>=?|≤|≥)?\s*{_NUMBER})\s*([^\s\d.,()].{{0,30}})", re.ASCII)
+_WITH_UNIT = re.compile(rf"((?:<=?|>=?|≤|≥)?\s*{WRITTEN})\s*([^\s\d.,()].{{0,30}})", re.ASCII)
 _POWER_AND_UNIT = re.compile(r"(\S{1,40}\d)\s+(\S{1,30})", re.ASCII)
 _WITH_VERDICT = re.compile(r"([^()]{1,30}?)\s*\(\s*([^()]{1,8}?)\s*\)")
-_ENDS = re.compile(rf"({_NUMBER})\s*(?:-{{1,2}}|~|～|—|–)\s*({_NUMBER})", re.ASCII)
+_ENDS = re.compile(rf"({WRITTEN})\s*(?:-{{1,2}}|~|～|—|–)\s*({WRITTEN})", re.ASCII)
 _NOT_OF_NUMBER = re.compile(r"[^\s<>=≤≥＜＞+\-.,\d]")
 _BEGINNINGS = "<>≤≥＜＞+-"
 _OF_SO_MANY = re.compile(r"/\s*(?:\d.*|[A-KM-Z])", re.ASCII)  # points (`7/10`), a grade (`3/V`)

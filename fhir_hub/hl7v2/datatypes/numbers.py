@@ -16,6 +16,7 @@ _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d{1,20}|\d{1,3}(?:\.\d{3})+),\d{1,20}", r
 _TEN_TO = re.compile(
     r"(?:([+-]?\d{1,10}(?:\.\d{0,10})?)\s*[x×*]\s*)?10\^([+-]?\d{1,2})", re.ASCII | re.IGNORECASE
 )
+WRITTEN = r"[+-]?\d{1,20}(?:[.,]\d{1,12})*"  # what may be one, in a pattern of more
 _COMPARED = re.compile(r"(<=|>=|<|>|=)?\s*(\S+)")
 COMPARATORS = str.maketrans({"≤": "<=", "≦": "<=", "≥": ">=", "≧": ">=", "〈": "<", "〉": ">"})
 _LONGEST = 60

@@ -11,20 +11,19 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_hub.hl7v2.datatypes.context import Context
-from fhir_hub.hl7v2.datatypes.numbers import read_compared, read_decimal
+from fhir_hub.hl7v2.datatypes.numbers import WRITTEN, read_compared, read_decimal
 from fhir_hub.hl7v2.datatypes.parts import half_width, whole
 from fhir_hub.hl7v2.datatypes.quantities import of_number
 from fhir_hub.hl7v2.datatypes.units import Unit
 from fhir_hub.hl7v2.parsing.er7 import Value
 
-_NUMBER = r"[+-]?\d{1,20}(?:,\d{3})*(?:\.\d{1,12})?"
 _UNIT = r"(?:\s*[A-Za-zμµ°%×*][A-Za-zμµ°%*/^\[\]{}().0-9]{0,20}|\s+10[*^][\w/]{1,12})?"
 _BETWEEN = re.compile(
-    rf"[(\[]?\s*({_NUMBER}){_UNIT}\s*(?:-{{1,3}}?|~|–|—|―|‐|−|至|到|to)\s*({_NUMBER})"
+    rf"[(\[]?\s*({WRITTEN}){_UNIT}\s*(?:-{{1,3}}?|~|–|—|―|‐|−|至|到|to)\s*({WRITTEN})"
     rf"\s*[)\]]?{_UNIT}",
     re.ASCII | re.IGNORECASE,
 )
-_ONE_SIDED = re.compile(rf"((?:<=?|>=?|≤|≥)\s*{_NUMBER}){_UNIT}", re.ASCII)
+_ONE_SIDED = re.compile(rf"((?:<=?|>=?|≤|≥)\s*{WRITTEN}){_UNIT}", re.ASCII)
 _WORDS = (("小于等于", "<="), ("大于等于", ">="), ("小于", "<"), ("大于", ">"))
 _PRESSURES = re.compile(
     r"(\d{2,3})\s*/\s*(\d{2,3})\s*[-~–—]{1,2}\s*(\d{2,3})\s*/\s*(\d{2,3})", re.ASCII

@@ -83,6 +83,7 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SHORT = 500  # a longer text is not remembered
 _RAISED = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _POWER = re.compile(r"^[x×*✕]?\s*10\s*(?:[\^*e]|exp)?\s*(-?\d{1,2})(?=\D|$)", re.IGNORECASE)
+_RAISED_TO = re.compile(r"-?\d{1,2}(?:/.*)?")
 _A_DAY = re.compile(r"(.+)/24 ?(?:h|hr|hrs|hour|hours)", re.IGNORECASE)
 _LITRE = re.compile(r"(?<![A-Za-z])([dcmunpf]?)l(?![A-Za-z])")
 _ATOM = re.compile(
@@ -110,10 +111,10 @@ def unit_written(raw: str, encoding: Encoding) -> Unit:
 @lru_cache(maxsize=2048)
 def _written(raw: str, encoding: Encoding) -> Unit:
     value = Value(raw, encoding)
-    first, second = part(value, 1), part(value, 2)
+    first, (second, name) = part(value, 1), _name_and_system(value)
     if _is_bare(value) and not encoding.as_parsed:
         return named(whole(value))
-    if part(value, 3).upper() == "UCUM" and first:
+    if name.upper() == "UCUM" and first:
         return Unit(first, to_ucum(first) or (first if is_ucum(first) else ""))
     if alternate := part(value, 4) if part(value, 6).upper() == "UCUM" else "":
         return Unit(first or alternate, to_ucum(alternate))
@@ -124,7 +125,7 @@ def _written(raw: str, encoding: Encoding) -> Unit:
         return unit
     if code := to_ucum(second):
         return Unit(second, code)
-    if (name := part(value, 3)) and coding_systems.is_public(name) and first:
+    if name and coding_systems.is_public(name) and first:
         return Unit(second, one_line(first), coding_systems.system_of(name, ""))
     return Unit(second) if name else unit  # `01^片^L`: 01 is the sender's code, and tells nobody
 
@@ -135,7 +136,15 @@ def _is_bare(value: Value) -> bool:
 
 def name_of(value: Value) -> str:
     """Return what CWE.2 calls a unit, `""` where it is the rest of a text with unescaped hats."""
-    return "" if _is_bare(value) else one_line(part(value, 2))
+    return "" if _is_bare(value) else one_line(_name_and_system(value)[0])
+
+
+def _name_and_system(value: Value) -> tuple[str, str]:
+    """Return CWE.2 and CWE.3, one component later where the name's hat is not escaped."""
+    name, system = part(value, 2), part(value, 3)
+    if name.endswith("10") and _RAISED_TO.fullmatch(system):
+        return f"{name}^{system}", part(value, 4)
+    return name, system
 
 
 def named(text: str) -> Unit:

@@ -119,6 +119,8 @@ def assign(names: Sequence[str], root: Group) -> list[Spot]:
     for at, name in enumerate(names):
         if name == "SAC" and _comes_first(names, at):
             current = _order_of(current) or _next(current, "SAC")
+        elif name == "OBX":
+            current = _result(current) or _next(current, name)
         else:
             current = _next(current, name)
         current.add(name, at)
@@ -171,6 +173,23 @@ def _comes_first(names: Sequence[str], at: int) -> bool:
     if "SPM" in names[:at]:
         return False
     return next((name for name in names[at + 1 :] if name not in _OF_CONTAINER), "") == "ORC"
+
+
+def _result(current: Spot) -> Spot | None:
+    """Begin a result of a report whose specimen comes before all of them; None of any other."""
+    report: Spot | None = current
+    while report is not None and not report.group.path.endswith("ORDER_OBSERVATION"):
+        report = report.parent
+    if report is None or "SPM" not in report.segments:
+        return None
+    before = report.segments.get("OBX")
+    if before and before[0][0] < report.segments["SPM"][0][0]:
+        return None
+    for at, part in enumerate(report.group.parts):
+        if part.group is not None and "OBX" in part.group.firsts:
+            report.position = at
+            return _begin(report, at, "OBX")
+    return None
 
 
 def _order_of(current: Spot) -> Spot | None:

@@ -164,7 +164,7 @@ class Report:
         keeper: tuple[str, int],
     ) -> FieldReport | None:
         """Return what a part became, None if no row made anything of it."""
-        became = tracer.became.get(leaf[:5], [])
+        became = tracer.of(leaf)
         made = [one for each in became for one in each.elements]
         found = [
             places.path(one, each.draft.resource)

@@ -25,9 +25,9 @@ from fhir_hub.hl7v2.reports.effort import Effort
 from fhir_hub.hl7v2.reports.elements import Element, elements_of, says, text_of
 from fhir_hub.hl7v2.reports.leaves import Leaf, leaves_of
 from fhir_hub.hl7v2.reports.leaving_out import LeavingOut
+from fhir_hub.hl7v2.rows import conditions
 from fhir_hub.hl7v2.rows.acts import Act
 from fhir_hub.hl7v2.rows.compiler import Compiled
-from fhir_hub.hl7v2.rows.conditions import compared
 from fhir_hub.hl7v2.rows.row import Row
 
 _PER_TRIAL = 5  # what it costs beside the values that it makes
@@ -47,6 +47,7 @@ class Tracer:
 
     def __init__(self, effort: Effort) -> None:
         self.became: dict[Key, list[Became]] = {}
+        self._instead: dict[Key, tuple[Key, str]] = {}
         self.nulls: dict[tuple[int, int], str] = {}
         self._effort = effort
         self._begun: set[int] = set()
@@ -72,7 +73,7 @@ class Tracer:
         row = compiled.row
         if row.sources:
             return compiled._replace(act=self._act(compiled), alone="", free=None, follows=None)
-        if row.value is not None and (paths := tuple(compared(row.when))):
+        if row.value is not None and (paths := tuple(conditions.compared(row.when))):
             return compiled._replace(act=self._constant(compiled, paths), free=None, follows=None)
         return compiled
 
@@ -110,6 +111,9 @@ class Tracer:
                 if alone not in draft.resource:
                     act(place, draft)
                 return
+            if compiled.test is not None and not compiled.test(place):
+                self._pass_over(row, place)
+                return
             parts = self._parts(row, place)
             tried = self._tried(act, place, draft, parts)
             run, nulls = place.run, len(draft.nulls)
@@ -129,6 +133,29 @@ class Tracer:
             self._attribute(tried, real, draft, row)
 
         return watched
+
+    def _pass_over(self, row: Row, place: Place) -> None:
+        """Note where a part that another field forbids to be taken says what that field does."""
+        element = row.to.partition(".")[0].partition("[")[0]
+        for path in conditions.valued(row.unless):
+            other = place.find(path.segment)
+            if other is None or not self.tells(other):
+                continue
+            taken = {leaf[2:6]: leaf[:5] for leaf in self.leaves(other, path.field)}
+            for _, leaf in self._parts(row, place):
+                if said := taken.get(leaf[2:6]):
+                    self._instead[leaf[:5]] = said, element
+
+    def of(self, leaf: Leaf) -> list[Became]:
+        """Return what a part became, or else the part of another field that says the same."""
+        if found := self.became.get(leaf[:5]):
+            return found
+        said, element = self._instead.get(leaf[:5], (leaf[:5], ""))
+        same = []
+        for one in self.became.get(said, ()):
+            held = tuple(each for each in one.elements if each.generic.split(".")[1] == element)
+            same += [one._replace(elements=held)] if held else []
+        return same
 
     def _share(self, parts: list[tuple[Segment, Leaf]], draft: Draft, row: Row) -> None:
         """Take what the row has made of another segment as what these parts became with it."""

@@ -30,6 +30,12 @@ def compared(written: Any) -> Iterator[Path]:
     return (parse_path(key) for key, wanted in known if not isinstance(wanted, bool))
 
 
+def valued(written: Any) -> Iterator[Path]:
+    """Return the paths that a condition wants valued."""
+    known = {written: True} if isinstance(written, str) else written or {}
+    return (parse_path(key) for key, wanted in known.items() if wanted is True)
+
+
 def condition(when: Any, unless: Any, before: str | Sequence[str] = ()) -> Condition | None:
     """Return the function that says whether all hold, `None` where nothing is asked.
 
