@@ -203,7 +203,7 @@ def addresses_of(patient: Thing) -> list[str]:
     """Return where a stored patient is: the record, the one it was found through, linked ones."""
     found = [patient.address, f"Patient/{patient.through or patient.logical_id}"]
     for link in (patient.stored or {}).get("link", ()):
-        if link.get("type") == "seealso":
+        if link.get("type") == "seealso" and "reference" in link["other"]:
             found.append(link["other"]["reference"])
     return found
 

@@ -74,6 +74,19 @@ async def test_what_has_a_name_in_common_and_is_another_is_not_overwritten(
     assert len(await every(written["resourceType"])) == 2
 
 
+async def test_who_is_linked_to_somebody_by_a_number_alone_can_be_told_of(say, client, only):
+    elsewhere = {"identifier": {"system": "urn:oid:1.2.3", "value": "9"}}
+    linked = PATIENT | {"link": [{"other": elsewhere, "type": "seealso"}]}
+    await client.put("Patient/p1", json=linked)
+
+    for at, state in (("0900", "P"), ("1000", "F")):
+        report = segment("OBR", f3="F1", f4="GLU^Glucose", f25=state)
+        await say("ORU^R01", at, person(), report)
+
+    assert (await only("Patient"))["link"] == linked["link"]
+    assert (await only("DiagnosticReport"))["status"] == "final"
+
+
 async def test_what_another_sender_told_and_what_is_another_is_not_it(say, client, every):
     for one in (PATIENT, ALLERGY):
         await client.put(f"{one['resourceType']}/{one['id']}", json=one)
