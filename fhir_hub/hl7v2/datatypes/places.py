@@ -1,4 +1,4 @@
-"""XAD and AD as Address, PL as Location.
+"""XAD and AD as Address, PL and HD as Location.
 
 A Chinese address in one text is taken apart by the names of its divisions; its text is kept
 whole. A place within a facility is numbered by the parts that PL has: point of care, room, bed.
@@ -25,7 +25,7 @@ _OTHERS = frozenset({"N", "BDL", "F", "S", "TM"})
 _PHYSICAL_TYPES = "http://terminology.hl7.org/CodeSystem/location-physical-type"
 _NOTHING = frozenset({"无", "不详", "未知", "暂无", "-", "/"})
 _ISO = "http://hl7.org/fhir/StructureDefinition/iso21090-"
-_ROOM, _BED = ("ro", "Room"), ("bd", "Bed")
+_SITE, _ROOM, _BED = ("si", "Site"), ("ro", "Room"), ("bd", "Bed")
 Json = dict[str, Any]
 
 
@@ -158,6 +158,16 @@ def location(value: Value, context: Context) -> Json | None:
         "physicalType": _physical_type(kind) if kind else None,
     }
     return {"resourceType": "Location", "mode": "instance"} | (compact(parts) or {})
+
+
+def site(value: Value, context: Context) -> Json | None:
+    """Return the Location resource of HD: an institution as a place, known again by its OID."""
+    name, system = one_line(part(value, 1)), systems.universal(part(value, 2), part(value, 3))
+    number = {"system": "urn:ietf:rfc:3986", "value": system}
+    numbers = [number] if system.startswith("urn:") else []
+    parts = compact({"identifier": numbers, "name": name})
+    kind = {"physicalType": _physical_type(_SITE)}
+    return {"resourceType": "Location"} | parts | kind if parts else None
 
 
 def _given_name(spots: list[str]) -> str:

@@ -136,7 +136,7 @@ DATATYPES: Mapping[str, Datatype] = MappingProxyType(
         "PlacerCX": by_table.placer_number,
         "ThingNumber": by_table.number_of_thing,
         "DriverLicence": identifiers.licence,
-        "SiteLocation": by_table.site_of_hd,
+        "SiteLocation": _either(places.site, by_table.site_of_hd),
         "DischargeLocation": by_table.discharge,
         "Days": quantities.days,
         "DeviceIdentifier": identifiers.device,

@@ -40,3 +40,12 @@ async def test_a_name_is_filled_in_once_and_what_a_client_wrote_since_stays(say,
     found = await only("Practitioner")
     assert (found["gender"], found["name"][0]["text"]) == ("female", "戴慧")
     assert found["meta"]["versionId"] == "3"
+
+
+async def test_the_place_of_an_event_is_one_however_often_it_is_told(say, only):
+    for at in ("0900", "1000"):
+        event = f"20250314{at}|||||本部^1.2.156.7^ISO"  # EVN-2 to EVN-7
+        await say("ADT^A08", (event, at), person())
+
+    site = await only("Location")
+    assert (site["name"], site["identifier"][0]["value"]) == ("本部", "urn:oid:1.2.156.7")
