@@ -122,7 +122,7 @@ def adjusted(
         told = result.get("extension", [])
         result["extension"] = [one for one in told if one.get("url") != _EXPECTED_RETURN]
     if result.get("status") in OF_NOBODY:
-        result["location"] = _emptied(stored, result.get("location", ()), event, at)
+        result["location"] = _emptied(stored, result.get("location", ()), at)
     return {name: value for name, value in result.items() if value not in ([], {})}
 
 
@@ -204,10 +204,9 @@ def _is_active(one: Json) -> bool:
     return bool(one.get("status") == "active")
 
 
-def _emptied(stored: Resource, beds: Sequence[Json], event: str, at: str) -> list[Json]:
-    """Return the beds of a visit that is over: an update names one that was left before."""
-    is_update = event not in OF_STATE and stored.get("status") in _OVER
-    held = stored.get("location", ()) if is_update else ()
+def _emptied(stored: Resource, beds: Sequence[Json], at: str) -> list[Json]:
+    """Return the beds of a visit that is over: what tells that again names one left before."""
+    held = stored.get("location", ()) if stored.get("status") in _OVER else ()
     known = {repr(place(one)) for one in held}
     return [left(one, at) for one in (*held, *(b for b in beds if repr(place(b)) not in known))]
 

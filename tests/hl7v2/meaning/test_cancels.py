@@ -384,3 +384,17 @@ async def test_in_the_bed_of_a_visit_that_is_over_nobody_is(say, beds, events):
         await say(f"ADT^{event}", f"{hour}00", person(), inpatient("B1"))
 
     assert await beds() == {"B1": "completed ended"}
+
+
+@pytest.mark.parametrize("event", ["A01", "A03", "A04", "A07", "A11", "A38", "A08"])
+async def test_a_visit_that_is_over_and_is_told_again_was_in_its_bed_once(say, only, event):
+    over = {"f44": "20250314080000", "f45": "20250314085000"} if event not in ("A11", "A38") else {}
+    await say("ADT^A01", "0900", person(), inpatient("B1"))
+    versions = []
+    for at in ("1000", "1100", "1200"):
+        await say(f"ADT^{event}", at, person(), inpatient("B1", **over))
+        found = await only("Encounter")
+        versions.append(found["meta"]["versionId"])
+
+    assert (len(found["location"]), found["location"][0]["status"]) == (1, "completed")
+    assert versions == [versions[0]] * 3
