@@ -15,6 +15,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 
+from fhir_hub.hl7v2.wire.seldom import seldom
 from fhir_hub.telemetry import Log
 
 HTTP = b"h"
@@ -33,8 +34,7 @@ class Doorway:
 
     def __init__(self, own: socket.socket, adopt: Mapping[bytes, Adopt], log: Log) -> None:
         own.setblocking(False)
-        self._own, self._adopt, self._log = own, adopt, log
-        self._is_told = False  # that there is no room for a connection
+        self._own, self._adopt, self._log = own, adopt, seldom(log)
         self._loop = asyncio.get_running_loop()
         self._adopting: set[asyncio.Task[None]] = set()
         self._unsaid, self._is_waiting = bytearray(), False
@@ -62,9 +62,7 @@ class Doorway:
                 return
             if not descriptors:  # the process has no room for it, so the system closed it
                 self._say_ended(kind)
-                if not self._is_told:
-                    self._log("connections_closed", reason=os.strerror(errno.EMFILE))
-            self._is_told = not descriptors
+                self._log("connections_closed", reason=os.strerror(errno.EMFILE))
             for descriptor in descriptors:
                 connection = socket.socket(fileno=descriptor)
                 connection.setblocking(False)

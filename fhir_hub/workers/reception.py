@@ -13,6 +13,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from fhir_hub.hl7v2.wire.seldom import seldom
 from fhir_hub.telemetry import Log
 from fhir_hub.workers.doorway import HTTP, hand_over
 
@@ -49,11 +50,10 @@ class Reception:
         most: Mapping[bytes, tuple[str, int]],
         log: Log,
     ) -> None:
-        self._listening, self._most, self._log = listening, most, log
+        self._listening, self._most, self._log = listening, most, seldom(log)
         self._doors: list[Door] = []
         self._loop = asyncio.get_running_loop()
         self._is_taking = self._is_listening = self._is_short = False
-        self._is_told = False  # that there is no room
         self._waiting: list[tuple[bytes, socket.socket]] = []  # no door had room for it
 
     @property
@@ -131,7 +131,6 @@ class Reception:
                     if fault.errno in _SHORT:
                         self._rest(kind, fault)
                     return
-                self._is_told = False
                 if not self._place(kind, connection):
                     self._waiting.append((kind, connection))
                     self._listen()
@@ -142,14 +141,13 @@ class Reception:
         return accept
 
     def _rest(self, kind: bytes, fault: OSError) -> None:
-        """Accept none for a moment; say why, once until one is accepted again."""
-        if not self._is_told:
-            channel, _ = self._most.get(kind, ("", 0))
-            of = {"channel": channel} if channel else {}
-            reason = os.strerror(fault.errno or 0)
-            is_http = kind == HTTP
-            self._log("http_not_accepted" if is_http else "mllp_not_accepted", reason=reason, **of)
-        self._is_short = self._is_told = True
+        """Accept none for a moment; say why."""
+        channel, _ = self._most.get(kind, ("", 0))
+        of = {"channel": channel} if channel else {}
+        reason = os.strerror(fault.errno or 0)
+        is_http = kind == HTTP
+        self._log("http_not_accepted" if is_http else "mllp_not_accepted", reason=reason, **of)
+        self._is_short = True
         self._loop.call_later(_SHORT_S, self._rested)
         self._listen()
 

@@ -59,6 +59,38 @@ async def test_where_there_is_no_descriptor_callers_wait_and_are_not_asked_for_w
         kind, (descriptor,), _, _ = socket.recv_fds(sides[1], 9, 1)
         os.close(descriptor)
         assert kind == MLLP
+
+        times = listening.times
+        with socket.create_connection(listening.getsockname()), parts.no_descriptors():
+            async with asyncio.timeout(parts.PATIENCE_S):
+                while listening.times < times + 2:
+                    await asyncio.sleep(0)
+        assert len(lines) == 1  # though one was accepted between
+        reception.shut()
+
+
+async def test_of_who_is_one_too_many_again_and_again_one_line_a_minute_tells(sides, waited):
+    lines = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        reception = Reception(
+            {MLLP: listening},
+            {MLLP: ("lab", 0)},
+            lambda event, **fields: lines.append((event, fields.get("times"))),
+        )
+        reception.open(Door(*sides))
+
+        async def come(times):
+            for _ in range(times):
+                reader, writer = await asyncio.open_connection(*listening.getsockname())
+                assert await reader.read() == b""
+                writer.close()
+                await writer.wait_closed()
+
+        await come(5)
+        waited(61)
+        await come(2)
+        assert lines == [("mllp_connection_refused", times) for times in (None, 5)]
         reception.shut()
 
 

@@ -1,7 +1,8 @@
-"""Log lines of clients that come again and again in vain: one a minute each, and of how many.
+"""Log lines of who comes again and again in vain: one a minute each, and of how many.
 
-A balancer that asks a port of MLLP by HTTP every second, or a scanner, would fill the log, and
-what matters would be lost in it. The first is told at once, as who mends a connection looks for.
+A balancer that asks a port of MLLP by HTTP every second, a scanner, or all who come while there is
+no room for a connection would fill the log, and what matters would be lost in it. The first is told
+at once, as who mends a connection looks for.
 """
 
 import asyncio
@@ -12,8 +13,11 @@ _EVERY_S = 60.0
 _MOST = 1000  # clients that are remembered
 _OF = frozenset(
     (
+        "connections_closed",
+        "http_not_accepted",
         "mllp_address_refused",
         "mllp_connection_refused",
+        "mllp_not_accepted",
         "mllp_other_protocol",
         "mllp_tls_refused",
     )
