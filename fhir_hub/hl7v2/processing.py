@@ -34,6 +34,7 @@ from fhir_hub.hl7v2.conversion.nothing_made import require_made
 from fhir_hub.hl7v2.datatypes.context import Context
 from fhir_hub.hl7v2.journal.course import (
     Course,
+    Ended,
     NotKept,
     day_of,
     held_up,
@@ -126,6 +127,8 @@ class Processing:
                 return await self._attempt(course)
             except NotKept:
                 raise
+            except Ended as ended:
+                return ended.answer
             except Exception as error:
                 if is_transient(error):
                     self.log("message_tried", **course.names, fault=error)
@@ -233,9 +236,9 @@ class Processing:
             warnings = unit.warnings
             telling.notes.clear()
             later.clear()
-            # another process may have finished it: then its finish is what conflicts, for ever
+            # another may have finished or ended it: then its finish is what conflicts, for ever
             if attempts > 1 and not course.is_redone and (done := await self._done(course)):
-                return done
+                raise Ended(done)
             links = await apply(
                 unit,
                 conversion,

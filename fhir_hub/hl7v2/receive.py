@@ -238,7 +238,7 @@ class Receiver:
         if kept.is_duplicate:
             raise Conflict(
                 f"this text came before, as message {kept.entered.number}, which is"
-                f" {kept.entered.state}: message {number} is left as it is"
+                f" {kept.entered.state}: it does not take the place of message {number}"
             )
         course.entered, course.is_free = kept.entered, kept.is_free
         await self._once(course)

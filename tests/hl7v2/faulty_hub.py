@@ -47,6 +47,7 @@ class Hub:
         self.fault: Exception | None = None
         self.status, self.maps = "final", "v1"
         self.new_maps = list[str]()
+        self.done = list[str]()  # the control ids of messages that are said to be done
         ids = parts.ids()
         self.receiver = Receiver(
             parts.repository(self.store, clock, ids),
@@ -59,6 +60,7 @@ class Hub:
             maps=lambda: self.maps,
             patience=Patience(answer_s, pause or at_once),
             log=lambda event, **fields: self.lines.append(event),
+            on_done=lambda message, *_, **told: self.done.append(message.header.value(10)),
         )
 
     def _convert(self, message, received, zone):

@@ -134,7 +134,7 @@ async def test_one_that_holds_up_its_patient_is_ended_by_hand(backend, clock, wa
     goes_on.set()
     assert read_answer(await first)[:2] == ("C1", "AE")
     assert await hub.states() == ENDS[by]
-    assert len(await hub.observations()) == ENDS[by].count("done")
+    assert len(await hub.observations()) == len(hub.done) == ENDS[by].count("done")
 
 
 async def test_what_is_written_while_it_is_ended_by_hand_is_lost(hub, clock):
@@ -149,4 +149,4 @@ async def test_what_is_written_while_it_is_ended_by_hand_is_lost(hub, clock):
     hub.open_all()
 
     assert read_answer(await work)[:2] == ("C1", "AE")
-    assert (await hub.states(), await hub.observations()) == (["ignored"], [])
+    assert (await hub.states(), await hub.observations(), hub.done) == (["ignored"], [], [])

@@ -129,7 +129,8 @@ async def test_messages_are_done_again_corrected_and_let_rest(client, hub):
     status, known = await post("2/$correct", content=FIRST)
     assert (status, known["issue"][0]["diagnostics"]) == (
         409,
-        "this text came before, as message 1, which is done: message 2 is left as it is",
+        "this text came before, as message 1, which is done: it does not take the place of"
+        " message 2",
     )
     assert (await client.get("/ops/messages/2")).json()["state"] == "failed"
     assert (await post("2/$ignore"))[1]["state"] == "ignored"

@@ -191,6 +191,14 @@ class NotKept(Exception):
     """The message is not in the journal: what went on early did not become durable."""
 
 
+class Ended(Exception):
+    """The message has ended meanwhile: what was made of it is lost. It was answered `answer`."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
+
+
 def interrupted(error: BaseException) -> Exception:
     """Return what those are told who wait for a message that did not end."""
     return (
