@@ -65,9 +65,9 @@ class Teller(NamedTuple):
     def system(self) -> str:
         """Whose word it is: the facility's, by the namespace of its applications; a hub's own.
 
-        Of what a hub passes on MSH-4 says whose it is mostly, and not who says so.
+        Of what a hub passes on MSH-4 says whose it is mostly, and not who says so, if MSH-3 does.
         """
-        return application_system(self.application) if self.is_hub else self.facility_system
+        return application_system((self.is_hub and self.application) or self.facility)
 
     @property
     def source(self) -> str:

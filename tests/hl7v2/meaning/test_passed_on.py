@@ -23,11 +23,13 @@ OTHER = "CHIS|XTCHC"
 
 @pytest.fixture(autouse=True)
 def known(tmp_path, chosen):
-    """Maps of a site that knows HUBA as a hub."""
+    """Maps of a site that knows HUBA as a hub, and two that have no name of their own in MSH-3."""
     folder = tmp_path / "senders"
     folder.mkdir()
-    text = 'source = "a test"\nmatch = { "MSH-3" = ["HUBA"] }\n[settings]\nis_hub = true\n'
-    (folder / "huba.toml").write_text(text, "utf-8")
+    for field, value in (("MSH-3", "HUBA"), ("MSH-4", "NJHUB"), ("MSH-4", "SZHUB")):
+        match = f'match = {{ "{field}" = ["{value}"] }}'
+        text = f'source = "a test"\n{match}\n[settings]\nis_hub = true\n'
+        (folder / f"{value.lower()}.toml").write_text(text, "utf-8")
     chosen.append(load_mappings(parts.definitions(), [tmp_path]))
 
 
@@ -138,6 +140,15 @@ async def test_a_hub_ends_what_it_told_whatever_institution_it_named_then(say, h
     assert await states() == OVER
 
     await say("ADT^A31", "1030", person(), *FACTS, by="HUBA|QPRHP")  # late
+    assert await states() == OVER
+
+
+async def test_a_hub_without_a_name_is_known_by_its_facility(say, states):
+    await say("ADT^A31", "1000", person(), *FACTS, by="|NJHUB")
+    await say("ADT^A31", "1100", person(), *NONE, by="|SZHUB")
+    assert await states() == IN_FORCE
+
+    await say("ADT^A31", "1200", person(), *NONE, by="|NJHUB")
     assert await states() == OVER
 
 
