@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fhir_hub import __version__
 from fhir_hub.clock import Clock, new_logical_id, now
 from fhir_hub.hl7v2.answers.answers import Answers
+from fhir_hub.hl7v2.answers.standing import Standing
 from fhir_hub.hl7v2.channels.channel import (
     Channel,
     Configured,
@@ -133,12 +134,12 @@ def build(
     kept = backend.codes or CodesFile(settings.local_codes_path)
     codes = CodesSeen(kept, mappings, stored, settings.trusted_facilities)
     outer = (settings, backend, logs, metrics)
-    receiver = _receiver(outer, repository, parameters, (mappings, codes), channels)
-    deliveries, hear = _deliveries(outer, parameters, mappings, service, receiver, channels)
+    desk = Desk(backend.store, parameters, settings.zone, base, ALIASES, repository.entries)
+    receiver = _receiver(outer, repository, desk, (mappings, codes), channels)
+    deliveries, hear = _deliveries(outer, desk, mappings, service, receiver, channels)
     warn, stores = logs.get_logger("mllp").warning, (backend.store, backend.journal)
     answers = Answers(receiver, *stores, parameters, mappings, settings.zone, warn, clock)
-    ways = (answers.take, receiver.refuse, backend, metrics, warn, hear)
-    intake = Intake(channels, settings, *ways)
+    intake = Intake(channels, settings, answers.take, receiver.refuse, backend, metrics, warn, hear)
     limits = (settings.mllp_max_message_bytes, settings.mllp_max_message_parts)
     trials = Trials(mappings, checks, settings.zone, clock, *limits)
     also = _rereading(outer, given, intake, receiver).look
@@ -164,7 +165,7 @@ def _rereading(
 def _receiver(
     hub: tuple[Settings, Backend, Logs, Metrics],
     repository: Repository,
-    parameters: Parameters,
+    desk: Desk,
     known: tuple[Mappings, CodesSeen],
     channels: Sequence[Configured],
 ) -> Receiver:
@@ -175,7 +176,7 @@ def _receiver(
         repository,
         backend.journal,
         codes.convert,
-        parameters=parameters,
+        parameters=desk.parameters,
         channel=Channel(DEFAULT_MLLP, settings.zone),
         channels=[one.channel for one in channels],
         clock=repository.clock,
@@ -188,12 +189,13 @@ def _receiver(
         on_invalid=metrics.observe_invalid,
         on_retry=metrics.observe_retry,
         on_done=codes.count,
+        standing=Standing(desk, mappings, repository.clock).of,
     )
 
 
 def _deliveries(
     hub: tuple[Settings, Backend, Logs, Metrics],
-    parameters: Parameters,
+    desk: Desk,
     mappings: Mappings,
     service: Service,
     receiver: Receiver,
@@ -202,8 +204,6 @@ def _deliveries(
     """Return what delivers messages to the partners, and what hears what became of them."""
     settings, backend, logs, metrics = hub
     repository = service.repository
-    base = settings.base_url or address(settings.host, settings.port)
-    desk = Desk(backend.store, parameters, settings.zone, base, ALIASES, repository.entries)
     log = logs.get_logger("outbound").warning
     require_ack_channels(settings, channels)
     heard = (repository.clock, log, metrics.observe_refused_acknowledgment)

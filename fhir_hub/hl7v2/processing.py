@@ -12,7 +12,7 @@ Spec: HL7v2 chapter 2, 2.9.2 (original mode); DESIGN 3
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
@@ -36,6 +36,7 @@ from fhir_hub.hl7v2.journal.course import (
     Course,
     Ended,
     NotKept,
+    Read,
     day_of,
     held_up,
     interrupted,
@@ -45,6 +46,7 @@ from fhir_hub.hl7v2.journal.course import (
 from fhir_hub.hl7v2.journal.patience import Patience, is_transient, until_done
 from fhir_hub.hl7v2.journal.reading import Reading
 from fhir_hub.hl7v2.journal.reasons import named, reason
+from fhir_hub.hl7v2.meaning.asked import is_asking
 from fhir_hub.hl7v2.meaning.repeats import Repeats
 from fhir_hub.hl7v2.meaning.retold import Retold
 from fhir_hub.hl7v2.meaning.telling import counted
@@ -73,6 +75,9 @@ class OnDone(Protocol):
         """Hear of it."""
 
 
+# What is said of resources to who asks: MSH-9 in its parts, and segments as their fields.
+Said = tuple[Sequence[str], Sequence[Sequence[str]]]
+Standing = Callable[[Read, Sequence[Key]], Awaitable[Said]]
 Start = Callable[[Coroutine[Any, Any, None]], object]
 
 
@@ -86,7 +91,8 @@ class Processing:
     version of the maps now; `patience` says how long a sender waits. `on_invalid` hears of a
     message whose resources break a rule; the message is kept as failed; `on_retry` of one that
     is tried again; `on_done` of one that is done (`is_redone`: not for the first time), with what
-    it made and the instant at which it came. `repeats` are what messages told that changed nothing.
+    it made and the instant at which it came. `standing` writes how a referral stands, to who asks.
+    `repeats` are what messages told that changed nothing.
     """
 
     repository: Repository
@@ -104,6 +110,7 @@ class Processing:
     on_retry: Callable[[], None]
     on_done: OnDone
     start: Start
+    standing: Standing
     repeats: Repeats = field(default_factory=Repeats)
     _aside: ThreadPoolExecutor = field(init=False, repr=False)
 
@@ -248,8 +255,13 @@ class Processing:
                 made=course.entered.links if course.is_redone else (),
             )
             error = "" if not course.is_late else reason(late())
-            unit.finish = self._finish(course, "done", answer, error, links)
-            return answer
+            said = answer
+            if is_asking(conversion.teller):
+                said = self.reading.answer(
+                    course.read, ack.ACCEPTED, *await self.standing(course.read, links)
+                )
+            unit.finish = self._finish(course, "done", said, error, links)
+            return said
 
         result = await repository.commit(work)
         self._warn(course, [warned.issue for warned in warnings])

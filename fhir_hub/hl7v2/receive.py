@@ -48,13 +48,13 @@ from fhir_hub.hl7v2.journal.suspects import (
     times_noted,
 )
 from fhir_hub.hl7v2.parsing import er7
-from fhir_hub.hl7v2.processing import Convert, OnDone, Processing
+from fhir_hub.hl7v2.processing import Convert, OnDone, Processing, Said, Standing
 from fhir_hub.hl7v2.senders.settings import Settings
 from fhir_hub.hl7v2.wire.listener import Log, no_log
 from fhir_hub.hl7v2.wire.mllp import Block
 from fhir_hub.repository.repository import Repository
 from fhir_hub.search.parameters import Parameters
-from fhir_hub.store.base import Conflict
+from fhir_hub.store.base import Conflict, Key
 from fhir_hub.store.ending import end_tasks
 from fhir_hub.store.journal import Entered, Journal, Kept, Received, Selection
 
@@ -65,6 +65,11 @@ _SET_BACK_US = 2 * 3_600_000_000  # a clock that goes back further was wrong bef
 
 def _nobody(message: er7.Message) -> tuple[str, ...]:
     return ()
+
+
+async def _untold(read: Read, links: Sequence[Key]) -> Said:
+    """Tell nothing of how a referral stands."""
+    return (), ()
 
 
 def _unheard(*told: object, **more: object) -> None:
@@ -80,7 +85,7 @@ class Receiver:
     which senders' files hold for a message, whose rules it obeys; `maps` is the version of the
     maps now; `patience` says how long a sender waits. `on_invalid` hears of a message whose
     resources break a rule; the message is kept as failed; `on_retry` of one that is tried again,
-    `on_done` of each that is done.
+    `on_done` of each that is done. `standing` says how a referral stands to who asks.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class Receiver:
         on_invalid: Callable[[], None] = lambda: None,
         on_retry: Callable[[], None] = lambda: None,
         on_done: OnDone = _unheard,
+        standing: Standing = _untold,
     ) -> None:
         self._journal, self._clock, self._log = journal, clock, log
         self._patience = patience or Patience()
@@ -122,6 +128,7 @@ class Receiver:
             on_retry,
             on_done,
             self._start,
+            standing,
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way: dict[int, asyncio.Future[bytes]] = {}

@@ -12,9 +12,8 @@ from fhir_hub.hl7v2.emit.fill import Filler
 from fhir_hub.hl7v2.emit.outbound import Outbound
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.spots import Spot
-from fhir_hub.hl7v2.emit.written import render
 from fhir_hub.hl7v2.maps.mappings import Mappings
-from fhir_hub.hl7v2.parsing.er7 import Encoding, Message
+from fhir_hub.hl7v2.parsing.er7 import Message
 
 _STRUCTURE, _HEADER = "ADT_A01", {"MSH-9.1": "ADT", "MSH-9.2": "A31"}
 Json = dict[str, Any]
@@ -49,16 +48,9 @@ def writer(message: Message, mappings: Mappings, zone: tzinfo, moment: datetime)
             for name in ("PID", "PD1")
             for sheet in filler.sheets(Spot(name, "", {"Patient": patient}))
         ]
-        segments = [[sheet.name, *_fields(sheet.fields, encoding)] for sheet in sheets]
+        segments = [[sheet.name, *sheet.texts(encoding)] for sheet in sheets]
         if segments and segments[0][0] == "PID" and number:
             segments[0][1] = str(number)
         return segments
 
     return write
-
-
-def _fields(held: dict[int, list[Any]], encoding: Encoding) -> list[str]:
-    return [
-        encoding.repetition.join(render(value, encoding) for value in held.get(number, ()))
-        for number in range(1, max(held, default=0) + 1)
-    ]

@@ -6,21 +6,21 @@ so the same change gives the same message, which is what makes a resend harmless
 Spec: HL7v2 chapter 2, MSH; DESIGN 2a
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, NamedTuple, get_args
 
 from fhir_hub.errors import InvalidResource
 from fhir_hub.hl7v2.datatypes.context import CHINA
-from fhir_hub.hl7v2.emit import events, senders
+from fhir_hub.hl7v2.emit import events, layouts, senders
 from fhir_hub.hl7v2.emit.fill import Filler
 from fhir_hub.hl7v2.emit.outbound import Outbound, no_issue
 from fhir_hub.hl7v2.emit.resources import Resources
 from fhir_hub.hl7v2.emit.shapes import NOTHING
 from fhir_hub.hl7v2.emit.sheets import Sheet
 from fhir_hub.hl7v2.emit.spots import Spot
-from fhir_hub.hl7v2.emit.written import Written, in_ascii, render
+from fhir_hub.hl7v2.emit.written import Written, in_ascii
 from fhir_hub.hl7v2.maps.mappings import Mappings
 from fhir_hub.hl7v2.parsing.er7 import Encoding
 from fhir_hub.hl7v2.parsing.path import Path
@@ -137,6 +137,34 @@ def emit(
     left_out = tuple(dict.fromkeys(filler.told.left_out(spots)))
     raw = _encoded(text, receiver, told)
     return Emitted(about.event, control_id, text, raw, left_out, tuple(told.issues))
+
+
+def standing(
+    task: Json,
+    resources: Resources,
+    mappings: Mappings,
+    receiver: Receiver,
+    encoding: Encoding,
+    *,
+    moment: datetime,
+    zone: tzinfo,
+    notes: Sequence[str] = (),
+) -> list[list[str]]:
+    """Return how a referral stands: what RRI^I15 has behind MSA, each segment as its fields.
+
+    `notes` are said beside those of the Task. Dates are of the receiver's zone, else of `zone`.
+    """
+    about = events.about(resources, "RRI^I12", task, None)
+    program = mappings.program_of(_structure(mappings, "RRI^I15"), receiver.sender)
+    settings = program.scope.settings
+    version = receiver.version if receiver.version in VERSIONS else "2.5"
+    made = (moment, settings.zone or zone, program.scope.tables, version, settings.name_order)
+    out = Outbound(receiver.sending_facility, resources, *made)
+    filler = Filler(program, {"MSH-9.1": "RRI", "MSH-9.2": "I15"}, out)
+    spots = list(layouts.answer(resources, about.main, out, events.state_of(task)))
+    spots += [Spot("NTE", "", {}, {"NTE-2": ["L"], "NTE-3": [note]}) for note in notes]
+    sheets = _numbered(_once([sheet for spot in spots for sheet in filler.sheets(spot)]))
+    return [[sheet.name, *sheet.texts(encoding)] for sheet in sheets]
 
 
 def _structure(mappings: Mappings, event: str) -> str:
@@ -268,16 +296,8 @@ def _numbered(sheets: Iterable[Sheet]) -> list[Sheet]:
 
 def _line(sheet: Sheet) -> str:
     encoding = Encoding()
-    last = max(sheet.fields, default=0)
-    if sheet.name == "MSH":
-        start, marks = 3, ["MSH", "^~\\&"]
-    else:
-        start, marks = 1, [sheet.name]
-    texts = [
-        encoding.repetition.join(render(value, encoding) for value in sheet.fields.get(number, ()))
-        for number in range(start, last + 1)
-    ]
-    return encoding.field.join([*marks, *texts])
+    start, marks = (3, ["MSH", "^~\\&"]) if sheet.name == "MSH" else (1, [sheet.name])
+    return encoding.field.join([*marks, *sheet.texts(encoding, start)])
 
 
 def _encoded(text: str, receiver: Receiver, told: _Told) -> bytes:

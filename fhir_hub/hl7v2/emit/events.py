@@ -32,6 +32,8 @@ _MAIN = {
     "SIU": ("Appointment",),
 }
 _ANSWERED = ("accepted", "rejected", "received", "in-progress", "completed")
+_STATES = dict.fromkeys(("draft", "requested", "received"), "P")  # RF1-1 of a Task's status
+_STATES |= dict.fromkeys(("rejected", "cancelled", "entered-in-error"), "R")
 _SIU_BY_STATUS = {"cancelled": "SIU^S15", "entered-in-error": "SIU^S17", "noshow": "SIU^S26"}
 
 
@@ -200,6 +202,14 @@ def answer_event(task: Json, before: Json | None) -> str:
     was_answered = before is not None and before.get("status") in _ANSWERED
     is_later = was_answered and (before or {}).get("status") != "received"
     return "RRI^I13" if is_question(task) or is_later else "RRI^I12"
+
+
+def state_of(task: Json) -> list[str]:
+    """Return where a referral stands now as RF1-1: by table 0283, and in words."""
+    status, business = str(task.get("status", "")), task.get("businessStatus", {})
+    code = "E" if is_expired(task) else _STATES.get(status, "A")
+    shown = (one.get("display") for one in business.get("coding", ()))
+    return [code, business.get("text") or next(filter(None, shown), status), "HL70283"]
 
 
 def is_expired(task: Json) -> bool:

@@ -241,10 +241,16 @@ def _copy(observation: Json, out: Outbound) -> Iterator[Spot]:
     yield from result(observation, group, f"{group}.RESULTS_NOTES", out, fixed, ("OBR",))
 
 
-def answer(resources: Resources, task: Json, out: Outbound) -> Iterator[Spot]:
-    """Return RRI of a referral's Task: its state, who took it, and what he says."""
-    state = _ANSWERS.get(task.get("status", ""), "A")
-    yield Spot("RF1", "", {"Task": task}, {"RF1-1": [state]})
+def answer(
+    resources: Resources, task: Json, out: Outbound, state: Sequence[str] = ()
+) -> Iterator[Spot]:
+    """Return RRI of a referral's Task: its state, who took it, and what he says.
+
+    `state` is RF1-1, where that says more than how it was answered.
+    """
+    begun: dict[str, Written] = {"RF1-1": [*state]} if state else {}
+    said = _ANSWERS.get(task.get("status", ""), "A")
+    yield Spot("RF1", "", {"Task": task}, {"RF1-1": [said]}, begun)
     owner = resources.resolve(task.get("owner"))
     if owner is not None and _is(owner, "Organization"):
         name, code = owner.get("name", ""), organization_code(owner)

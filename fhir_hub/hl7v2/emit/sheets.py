@@ -6,8 +6,9 @@ Spec: HL7v2 chapter 2, 2.5
 from collections.abc import Callable, Iterable
 
 from fhir_hub.hl7v2.emit.shapes import shaped
-from fhir_hub.hl7v2.emit.written import Written, is_empty, subcomponents, trimmed
+from fhir_hub.hl7v2.emit.written import Written, is_empty, render, subcomponents, trimmed
 from fhir_hub.hl7v2.parsing import structure
+from fhir_hub.hl7v2.parsing.er7 import Encoding
 from fhir_hub.hl7v2.parsing.path import Path, parse_path
 
 
@@ -31,6 +32,13 @@ class Sheet:
         if self._shapes is None:
             return -1
         return self._shapes[field - 1].most if field <= len(self._shapes) else 1
+
+    def texts(self, encoding: Encoding, start: int = 1) -> list[str]:
+        """Return the fields from number `start` on, as they stand in ER7."""
+        return [
+            encoding.repetition.join(render(value, encoding) for value in self.fields.get(at, ()))
+            for at in range(start, max(self.fields, default=0) + 1)
+        ]
 
     def required(self) -> list[int]:
         """Return the required fields in which nothing stands yet."""

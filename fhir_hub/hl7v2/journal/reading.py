@@ -4,7 +4,7 @@ A channel is known by the name that the journal keeps, so a message that came lo
 as its channel reads now; if that is gone, as the channel that is always there does.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from fhir_hub.clock import Clock, IdMaker
 from fhir_hub.errors import Ack
@@ -66,8 +66,17 @@ class Reading:
         """Return the channel by which a message came, if it is still there."""
         return self.channels.get(entered.message.channel, self.channel)
 
-    def answer(self, read: Read, verdict: Ack) -> bytes:
-        """Return the acknowledgment that says `verdict` of a message."""
+    def answer(
+        self,
+        read: Read,
+        verdict: Ack,
+        kind: Sequence[str] = (),
+        more: Sequence[Sequence[str]] = (),
+    ) -> bytes:
+        """Return the acknowledgment that says `verdict` of a message; with `kind` that says more.
+
+        As `ack.acknowledge` has it.
+        """
         return ack.acknowledge(
             read.header,
             read.charset,
@@ -75,6 +84,8 @@ class Reading:
             moment=self._clock(),
             control_id=self._new_id(),
             zone=read.channel.zone,
+            kind=kind,
+            more=more,
             conditions=ack.own_conditions(read.header, verdict, read.channel.ack_mode),
             words=read.words,
         )

@@ -40,7 +40,7 @@ async def find(unit: Unit, things: Sequence[Thing], teller: Teller) -> None:
         if thing.resource_type != "Task" or thing.stored or thing.is_anothers:
             continue
         placed = [one["value"] for one in thing.resource.get("identifier", ()) if _is_placed(one)]
-        found = await _by_number(unit, patients, placed)
+        found = await by_number(unit, patients, placed)
         found = found or await _by_message(unit, patients, teller)
         if len(found) == 1:
             (stored,) = found.values()
@@ -88,10 +88,10 @@ def _is_placed(number: Resource) -> bool:
     return any(one.get("code") == "PLAC" for one in codings)
 
 
-async def _by_number(
+async def by_number(
     unit: Unit, patients: Iterable[Key], numbers: Iterable[str]
 ) -> dict[str, Resource]:
-    """Return the patient's referrals that have one of the numbers, whosever it is."""
+    """Return the patients' referrals that have one of the numbers, whosever it is, by id."""
     asked = [(patient, number) for patient in patients for number in numbers]
     found = [await find_related(unit, "Task", patient=one, identifier=of) for one, of in asked]
     return _referrals(stored.content for several in found for stored in several)

@@ -9,6 +9,7 @@ Spec: HL7v2 chapter 11; DOMAIN 2.5b
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from fhir_hub import fhirjson
 from fhir_hub.hl7v2.conversion.convert import with_resource
@@ -59,11 +60,21 @@ def numbers_of(task: Resource) -> list[str]:
 
 async def institutions_of(unit: Unit, task: Resource) -> set[str]:
     """Return the codes of the institution that a referral went to, none if it has none."""
-    key = key_of(at(task, "restriction", "recipient", 0) or task.get("owner"))
-    stored = None
-    if key is not None and key.resource_type == "Organization":
-        stored = await unit.current(key)
-    return set() if stored is None or stored.is_deleted else _codes(fhirjson.loads(stored.content))
+    asked = at(task, "restriction", "recipient", 0) or task.get("owner")
+    key = key_of(asked)
+    return await codes_of(unit, asked) if key and key.resource_type == "Organization" else set()
+
+
+async def codes_of(unit: Unit, reference: Any) -> set[str]:
+    """Return the codes of the institution that is referred to, or for which a role is held."""
+    key = key_of(reference)
+    stored = await unit.current(key) if key else None
+    if stored is None or stored.is_deleted:
+        return set()
+    found: Resource = fhirjson.loads(stored.content)
+    if found["resourceType"] == "PractitionerRole":
+        return await codes_of(unit, found.get("organization"))
+    return _codes(found) if found["resourceType"] == "Organization" else set()
 
 
 async def _by_number_alone(

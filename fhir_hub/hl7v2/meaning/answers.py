@@ -34,7 +34,7 @@ async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None
             location="PID-3",
         )
     if teller.message_type == "REF":
-        _leave_as_it_is(things, teller.event)
+        _leave_as_it_is(things)
     for thing in things if teller.message_type == "RRI" else ():
         if thing.resource["resourceType"] != "Task":
             continue
@@ -57,23 +57,15 @@ async def require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None
         _leave_parties(thing, is_passed_on=is_passed_on)
 
 
-def _leave_as_it_is(things: Sequence[Thing], event: str) -> None:
-    """Leave a referral that a message asks about (I15), and its order's status once it is taken up.
+def _leave_as_it_is(things: Sequence[Thing]) -> None:
+    """Leave an order's status as it is once the referral is taken up.
 
     Its Task says then what becomes of it: I14 asks for a cancellation, I12 again opens nothing.
-    Raises `InvalidMessage` if nobody knows what is asked about.
     """
     told = [one for one in things if one.converted.segment == "RF1"]
-    if event == "I15" and not all(one.stored for one in told):
-        raise InvalidMessage(
-            "no referral has this number / 没有此转诊单号的转诊",
-            error_code="204",
-            location="RF1-6",
-        )
     states = [state_of(one.stored) for one in told if one.resource_type == "Task" and one.stored]
     is_settled = any(state and state.name not in _UNDECIDED for state in states)
     for thing in told:
-        thing.is_left = thing.is_left or event == "I15"
         if thing.resource_type == "ServiceRequest" and thing.stored and is_settled:
             thing.leave_out("status")
 

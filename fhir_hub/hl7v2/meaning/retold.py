@@ -199,7 +199,8 @@ class Retold:
         for _ in range(0, _MOST, page):
             found = await self.journal.select(selection, count=page, beyond=beyond, with_raw=True)
             for one in found:
-                if one.number != self.at_hand.number:
+                is_told = one.message.message_type != "REF^I15"  # which asks, and tells nothing
+                if is_told and one.number != self.at_hand.number:
                     yield one, self._teller(one)
             if len(found) < page:
                 break

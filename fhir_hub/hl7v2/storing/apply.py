@@ -18,6 +18,7 @@ from fhir_hub.hl7v2.meaning import (
     answered,
     answered_first,
     answers,
+    asked,
     bookings,
     clients,
     conclusions,
@@ -79,11 +80,9 @@ async def apply(
     patients = [thing for thing in things if thing.resource_type == "Patient"]
     priors = {id(thing) for thing in patients if replacement(thing.resource)}
     is_linking = conversion.teller.event in LINKING
-    if is_linking:
-        await unlinks.find(unit, patients)
-    else:
-        await _find_patients(unit, [thing for thing in patients if id(thing) not in priors])
-    await others.find(unit, things, conversion.teller.event, made, telling.notes)
+    await _find(unit, things, patients, telling, made)
+    if asked.is_asking(conversion.teller):
+        return await asked.find(unit, things, telling)
     orders.settle(things, telling)
     await _require(unit, things, telling)
     await _find_priors(unit, things, [one for one in patients if id(one) in priors], said, telling)
@@ -109,6 +108,17 @@ async def apply(
     for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, rewriting.addresses, parameters)
     return tuple(dict.fromkeys([thing.key for thing in things]))
+
+
+async def _find(
+    unit: Unit, things: list[Thing], patients: list[Thing], telling: Telling, made: Sequence[Key]
+) -> None:
+    """Find the patients, then what else is stored of that which the message is about."""
+    if telling.teller.event in LINKING:
+        await unlinks.find(unit, patients)
+    else:
+        await _find_patients(unit, [one for one in patients if not replacement(one.resource)])
+    await others.find(unit, things, telling.teller.event, made, telling.notes)
 
 
 async def _require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None:
@@ -189,8 +199,8 @@ async def _find_patients(unit: Unit, patients: Sequence[Thing]) -> None:
     }
     known: list[Resource] = []
     if wanted:
-        asked = others.asked_again("Patient", sorted(wanted))
-        known = [_loaded(s) for s in await unit.answer(asked, familiar="whole")]
+        question = others.asked_again("Patient", sorted(wanted))
+        known = [_loaded(s) for s in await unit.answer(question, familiar="whole")]
     survivors = await merged_patients.survivors(unit, known)
     by_number: dict[Number, list[Resource]] = {}
     for one in known:
