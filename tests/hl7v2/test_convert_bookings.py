@@ -107,16 +107,18 @@ def test_the_end_of_a_series_is_not_that_of_its_first_booking(again, end):
 
 
 @pytest.mark.parametrize(
-    ("event", "begun", "status"),
+    ("event", "where", "begun", "status"),
     [
-        ("S12", "", "planned"),
-        ("S13", "", "planned"),
-        ("S15", "", "cancelled"),
-        ("S26", "", "cancelled"),
-        ("S14", "20250314093000", "in-progress"),
+        ("S12", "O", "", "planned"),
+        ("S13", "O", "", "planned"),
+        ("S15", "O", "", "cancelled"),
+        ("S26", "O", "", "cancelled"),
+        ("S14", "O", "20250314093000", "in-progress"),
+        ("S12", "I", "", "in-progress"),  # of who is in the house an examination is booked
+        ("S15", "住院", "", "in-progress"),
     ],
 )
-def test_the_visit_that_a_booking_names_is_yet_to_come(event, begun, status):
-    pv1 = segment("PV1", f2="O", f19="V1", f44=begun)
+def test_the_visit_that_a_booking_names_is_yet_to_come(event, where, begun, status):
+    pv1 = segment("PV1", f2=where, f19="V1", f44=begun)
     _, conversion = appointment("|||||||30|min|^^^20250314093000", event, pv1)
     assert only(conversion, "Encounter")["status"] == status
