@@ -37,7 +37,9 @@ from fhir_hub.hl7v2.meaning.teller import (
 from fhir_hub.hl7v2.meaning.withdrawals import unlisted, withdrawing, without_withdrawn
 from fhir_hub.hl7v2.storing.merge import Choices, Resource, fill, merge
 from fhir_hub.hl7v2.storing.things import Thing, patients_of
+from fhir_hub.identity.systems import authority_system
 from fhir_hub.r4.references import RECORDS
+from fhir_hub.referral.reading import each
 from fhir_hub.store.base import Key
 
 # What the trusted know best. An order, booking or result goes from hand to hand: the last holds.
@@ -304,9 +306,17 @@ class Telling:
         return in_turn.laid(own, filled, late, known, lay)
 
     def _is_outranked(self, stored: Resource) -> bool:
-        """Say whether somebody more trusted told the resource, and of such his word counts more."""
+        """Say whether somebody more trusted told the resource, and of such his word counts more.
+
+        A visit that has the teller's own number is at his house: nobody knows better how it goes.
+        """
         if stored["resourceType"] not in _RANKED:
             return False
+        if stored["resourceType"] == "Encounter" and self.teller.facility:
+            own = authority_system(self.teller.facility)
+            systems = [str(one.get("system", "")) for one in each(stored, "identifier")]
+            if any(one == own or one.startswith(f"{own}/") for one in systems):
+                return False
         ranks = [self.trust(institution_of(stamp)) for stamp in stamps_of(stored)]
         return max(ranks, default=0) > self.trust(self.teller.system)
 

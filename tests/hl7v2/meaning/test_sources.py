@@ -202,6 +202,29 @@ async def test_what_another_institution_tells_late_of_a_trusted_ones_visit_ends_
     assert [after.get(name) for name in told] == [before.get(name) for name in told]
 
 
+@pytest.mark.parametrize(
+    ("by", "is_over"),
+    [
+        pytest.param(HOSPITAL, True, id="the hospital where it is"),
+        pytest.param("HIS|OTHER", False, id="another"),
+    ],
+)
+async def test_a_hospital_ends_its_own_visit_that_a_trusted_platform_passed_on(
+    say, only, trusted, by, is_over
+):
+    trusted.append("QPRHP")
+    of = {"f2": "O", "f3": "NFM^^^SHTH01", "f19": "V1^^^SHTH01"}
+    await say("ADT^A04", "0900", person(), visit(**of), by="PT|QPRHP")
+    moved = {**of, "f10": "MED"} if is_over else of
+    await say("ADT^A08", "1000", person(), visit(**moved), by=by)
+    await say("ADT^A03", "1100", person(), visit(**of, f45="20250314110000"), by=by)
+    await say("ADT^A08", "1200", person(), visit(**of), by="PT|QPRHP")
+
+    seen = await only("Encounter")
+    assert (seen["status"] == "finished") is is_over
+    assert ("serviceType" in seen) is is_over
+
+
 UNKNOWN = {
     "extension": [
         {
