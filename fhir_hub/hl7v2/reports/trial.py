@@ -79,7 +79,7 @@ class Trials:
         batch = {"batch": {"messages": len(messages), "faults": faults}} if faults else {}
         options = (sender, forced, by_table, Effort() if with_report else None, received)
         if is_batch and not messages:  # a night in which nothing happened
-            return Trial({"resourceType": "Bundle", "type": "collection"}, {"messages": []} | batch)
+            return Trial(dict(_COLLECTION), {"messages": []} | batch)
         if len(messages) < 2:
             alone = self._one(messages[0] if messages else raw, *options)
             return Trial(alone.bundle, alone.report | batch)

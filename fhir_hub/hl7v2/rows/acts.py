@@ -34,13 +34,13 @@ _FURTHER = f"{systems.BASE}/StructureDefinition/further"
 _REPEATED = "a field repeats where FHIR has one value; first taken"
 _EXTENDING = {"CodeableConcept": "valueCodeableConcept", "Identifier": "valueIdentifier"}
 _UNREADABLE = (
-    *("unreadable-date", "unreadable-number", "unreadable-boolean", "period-reversed"),
+    "unreadable-date",
+    "unreadable-number",
+    "unreadable-boolean",
+    "period-reversed",
     "date-without-time",
 )
-_LEFT_OUT = (
-    codes.LEFT_OUT,
-    *_UNREADABLE,
-)
+_LEFT_OUT = (codes.LEFT_OUT, *_UNREADABLE)
 _WHOLE = ("string", "markdown", "Annotation")
 
 
