@@ -193,8 +193,9 @@ def survivor_id(patient: Json) -> str:
     """Return the logical id of the Patient that replaced this one, `""` if none did."""
     links = patient.get("link", [])
     for link in links if isinstance(links, list) else []:
-        if isinstance(link, Mapping) and link.get("type") == "replaced-by":
-            reference = str(link.get("other", {}).get("reference", ""))
+        is_by = isinstance(link, Mapping) and link.get("type") == "replaced-by"
+        reference = str(link.get("other", {}).get("reference", "")) if is_by else ""
+        if reference:
             return reference.rpartition("Patient/")[2].partition("/")[0]
     return ""
 

@@ -331,7 +331,8 @@ async def change_links(
     if stored is None or stored.is_deleted:
         return
     resource: dict[str, Any] = fhirjson.loads(stored.content)
-    links = [one for one in resource.pop("link", ()) if _other(one) not in (drop, add[0])]
+    gone = {drop, add[0]} - {""}  # a link to somebody elsewhere has no address
+    links = [one for one in resource.pop("link", ()) if _other(one) not in gone]
     if add[0]:
         links.append({"other": {"reference": add[0]}, "type": add[1]})
     changed = {**resource, "link": links} if links else resource

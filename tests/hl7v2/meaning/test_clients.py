@@ -4,7 +4,7 @@ Spec: docs/outbound.md
 """
 
 import pytest
-from meaning_parts import person, segment
+from meaning_parts import merged, person, segment, visit
 
 SYSTEM = "https://fhir-hub.example/sid/SHTH01/patient-id"
 HERS = {"reference": "Patient/p1"}
@@ -85,6 +85,22 @@ async def test_who_is_linked_to_somebody_by_a_number_alone_can_be_told_of(say, c
 
     assert (await only("Patient"))["link"] == linked["link"]
     assert (await only("DiagnosticReport"))["status"] == "final"
+
+
+async def test_who_was_replaced_elsewhere_can_be_merged_here_and_parted(say, client, every, only):
+    elsewhere = {"other": {"identifier": {"value": "9"}}, "type": "replaced-by"}
+    await client.put("Patient/p1", json=PATIENT | {"link": [elsewhere]})
+    await say("ADT^A04", "0900", person("T2"))
+    pair = (merged("T1"), segment("PID", f3="T1^^^SHTH01^PI"))
+    links, is_hers = [], []
+    for event, at, last in (("A40", "1000", pair[0]), ("A37", "1200", pair[1])):
+        await say(f"ADT^{event}", at, person("T2"), last)
+        links.append([len(one.get("link", ())) for one in await every("Patient")])
+        await say("ADT^A08", f"{at[:2]}30", person("T1"), visit())
+        is_hers.append((await only("Encounter"))["subject"] == HERS)
+
+    assert (links, is_hers) == ([[2, 1], [1, 0]], [False, True])
+    assert [one["active"] for one in await every("Patient")] == [True, True]
 
 
 async def test_what_another_sender_told_and_what_is_another_is_not_it(say, client, every):
