@@ -10,7 +10,7 @@ Spec: HL7v2 chapter 3, A24 and A37; https://hl7.org/fhir/R4/patient.html#merge
 from collections.abc import Sequence
 
 from fhir_hub import fhirjson
-from fhir_hub.errors import VersionConflict
+from fhir_hub.errors import InvalidMessage, VersionConflict
 from fhir_hub.hl7v2.meaning import entitled
 from fhir_hub.hl7v2.meaning.telling import Note, Telling
 from fhir_hub.hl7v2.reports.origin import JOURNAL
@@ -28,6 +28,7 @@ _OF_A_THIRD = (
     "both went into a third record: say of one that it is not that one's"
     " / 两份档案均已并入第三份档案：请注明其中一份不属于该档案"
 )
+_NO_NUMBER = "one of the two has no patient number / 两位患者中有一位没有患者号码"
 _MADE = ("merge", "link")
 _UNDONE = ("unmerge", "unlink")
 
@@ -36,10 +37,13 @@ async def find(unit: Unit, patients: Sequence[Thing]) -> None:
     """Find each record of the message by its own numbers, also one that was merged away.
 
     A national number tells whose it is where no other is known: both may have it. Raises
-    `VersionConflict` where numbers lead to several that are in use.
+    `VersionConflict` where numbers lead to several that are in use, `InvalidMessage` where one
+    has none.
     """
     for thing in patients:
         numbers = match.numbers(thing.resource.get("identifier", ()))
+        if not numbers:
+            raise InvalidMessage(_NO_NUMBER, error_code="101", location="PID-3")
         held = await _held(unit, match.own(numbers)) or await _held(unit, numbers)
         alive = [one for one in held if not match.survivor_id(one)]
         if len(alive) > 1:

@@ -261,3 +261,12 @@ async def test_a_record_merged_into_itself_is_one(say, every, is_known):
     assert (found["active"], "link" in found) == (True, False)
     targets = [one["reference"] for one in (await every("Provenance"))[-1]["target"]]
     assert [one for one in targets if "Patient/" in one] == [f"Patient/{found['id']}"]
+
+
+@pytest.mark.parametrize("event", ["A24", "A37"])
+async def test_whose_number_is_not_said_can_be_neither_linked_nor_parted(say, every, event):
+    await say("ADT^A04", "0900", person("T1"))
+    answer = await say(f"ADT^{event}", "1000", person("T1"), "PID|1||", ack="AE")
+
+    assert "no patient number" in str(answer)
+    assert len(await every("Patient")) == 1
