@@ -167,14 +167,17 @@ def look_up(value: Value, table: Table) -> Coded | None:
 
     An open table takes a bare code that it does not list as one of its system, another the codes
     that it names beside. Of a code of an HL7 table its name says no other, unless it is Chinese:
-    HL7 has none, so the code is not from there.
+    HL7 has none, so the code is not from there. A Chinese word in the place of the code counts if
+    the name beside it has it too: `自费^全自费`, but not `无^青霉素`.
     """
     value = _coded(value)
     is_hl7 = part(value, 3).startswith(_HL7)
     name = part(value, 2)
     if name and not name.isascii() and not is_hl7 and table.knows(name):
         return _by_name(table, name, part(value, 1))
-    for component in (1, 4, 2, 5, 9):
+    word = part(value, 1)
+    is_other = not word.isascii() and not name.isascii() and word not in name
+    for component in (4, 2, 5, 9) if is_other else (1, 4, 2, 5, 9):
         text = part(value, component)
         is_told = component in (1, 4) or not is_hl7 or not text.isascii()
         if text and is_told and table.knows(text):
