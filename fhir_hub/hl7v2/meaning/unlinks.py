@@ -142,6 +142,19 @@ async def _unmerge(
     return merging.told(back, prior.logical_id)
 
 
+async def parted(unit: Unit, patients: Sequence[Thing]) -> list[Thing]:
+    """Return what was merged away before the message and is in use now: it may tell of it."""
+    found = list[Thing]()
+    for thing in patients[:2]:
+        if thing.stored and match.survivor_id(thing.stored):
+            now = await merging.patient(unit, thing.logical_id, "source")
+            if not match.survivor_id(now):
+                thing.found(now)
+                thing.is_left = False
+                found.append(thing)
+    return found
+
+
 def _is_linked(one: Thing, other: Thing) -> bool:
     links = (one.stored or {}).get("link", ())
     return any(link.get("other", {}).get("reference") == other.address for link in links)

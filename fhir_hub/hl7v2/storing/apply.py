@@ -104,6 +104,8 @@ async def apply(
     if is_linking:
         told = await unlinks.stage(unit, patients, telling, parameters)
         unlinks.explain(records, told)
+        parted = await unlinks.parted(unit, patients)
+        await _stage_all(unit, parted, rewriting, telling, routes)
     await _stage_all(unit, records, rewriting, telling, routes)
     for prior in (one for one in patients if id(one) in priors):
         await merged_patients.stage(unit, prior, rewriting.addresses, parameters)

@@ -33,6 +33,18 @@ async def test_a_merge_undone_leaves_both_as_their_numbers_say(say, look, two, e
     assert (await look())[1]["then"] == "T2"
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["prior last", "prior first"])
+async def test_who_is_parted_is_as_the_message_that_parts_her_says(say, every, two, turned):
+    await say("ADT^A40", "1000", person("T1"), merged("T2"))
+    told = person("T1", phone="13900000001"), person("T2", phone="13900000002")
+    for at in ("1200", "1200"):  # told again it changes nothing
+        await say("ADT^A37", at, *(reversed(told) if turned else told))
+        patients = await every("Patient")
+        assert [one["telecom"][0]["value"] for one in patients] == ["13900000001", "13900000002"]
+        assert [(one["active"], "link" in one) for one in patients] == [(True, False)] * 2
+        assert {one["meta"]["versionId"] for one in patients} == {"3"}
+
+
 async def test_what_is_told_again_after_an_unlink_is_where_its_number_says(say, look, two):
     await say("ADT^A40", "1000", person("T1"), merged("T2"))
     await say("ORU^R01", "1100", person("T2"), *result("late"))
