@@ -25,6 +25,7 @@ from fhir_hub.hl7v2.meaning import (
     diagnoses,
     documents,
     entitled,
+    filled,
     merged_facts,
     merged_visits,
     moves,
@@ -121,6 +122,7 @@ async def _find(
     else:
         await _find_patients(unit, [one for one in patients if not replacement(one.resource)])
     await others.find(unit, things, telling.teller.event, made, telling.notes)
+    await filled.find(unit, things, telling.teller)
 
 
 async def _require(unit: Unit, things: Sequence[Thing], telling: Telling) -> None:

@@ -277,3 +277,56 @@ async def test_who_names_no_number_of_the_filler_means_the_order_in_force(say, e
 
     told = await every("ServiceRequest")
     assert [(one["status"], one["identifier"][-1]["value"]) for one in told] == wanted
+
+
+BY_NUMBER = {
+    **{
+        f"{answer}, {number}{'' if obr else ', ORC alone'}": (
+            [lab(order, "NW", "P1^HIS"), lab(answer, "OK", "P1^HIS", number, by=LIS, obr=obr)],
+            number,
+        )
+        for answer, order in ANSWERS.items()
+        for number, obr in (("F1", True), ("F1^LIS", False), ("F1^LIS^1.2.3^ISO", True))
+    },
+    "a state (OML SC)": ([ORDER, lab("OML^O21", "SC", "P1^HIS", "F1^LIS", by=LIS)], "F1^LIS"),
+    "the laboratory's own order": ([lab("ORM^O01", "SN", "", "F1^LIS", by=LIS)], "F1^LIS"),
+    "another application of the facility": (
+        [ORDER, lab("ORL^O22", "OK", "P1^HIS", "F1", by="LIS2|SHTH01")],
+        "F1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_NUMBER)
+async def test_results_by_the_fillers_number_alone_are_of_the_order_that_has_it(say, only, name):
+    story, number = BY_NUMBER[name]
+    told = []
+    for hour, status in enumerate(("", "P", "F", "X"), start=9):
+        said = [results(status, placer="", filler=number)] if status else story
+        for minute, (event, segments, by) in enumerate(said):
+            await say(event, f"{hour:02}{minute:02}", *segments, by=by)
+        told.append((await only("ServiceRequest"))["status"])
+
+    order, report = await only("ServiceRequest"), await only("DiagnosticReport")
+    assert told == ["active", "active", "completed", "revoked"]
+    assert report["basedOn"] == [{"reference": f"ServiceRequest/{order['id']}"}]
+
+
+@pytest.mark.parametrize(
+    ("number", "patient"),
+    [
+        pytest.param("F9^LIS", person(), id="another number"),
+        pytest.param("F1^ABC", person(), id="another filler"),
+        pytest.param("F1^LIS", person("T2", f5="李^四", f7="19700101"), id="another patient"),
+    ],
+)
+async def test_results_by_a_fillers_number_that_no_order_of_hers_has_make_and_end_none(
+    say, only, number, patient
+):
+    answer = lab("ORL^O22", "OK", "P1^HIS", "F1^LIS", by=LIS)
+    event, (_, *segments), by = results("F", placer="", filler=number)
+    for hour, (kind, said, who) in enumerate([ORDER, answer, (event, (patient, *segments), by)]):
+        await say(kind, f"{hour:02}00", *said, by=who)
+
+    assert (await only("ServiceRequest"))["status"] == "active"
+    assert "basedOn" not in await only("DiagnosticReport")
