@@ -38,7 +38,7 @@ def begun(resource: Resource, teller: Teller) -> Resource:
     """Return an Encounter that is new: in the beds of one that is over nobody is."""
     if resource.get("status") not in OF_NOBODY or "location" not in resource or not teller.time:
         return resource
-    at = instant(from_microseconds(teller.time))
+    at = _discharged(resource, instant(from_microseconds(teller.time)))
     return {**resource, "location": [left(one, at) for one in resource["location"]]}
 
 
@@ -122,7 +122,8 @@ def adjusted(
         told = result.get("extension", [])
         result["extension"] = [one for one in told if one.get("url") != _EXPECTED_RETURN]
     if result.get("status") in OF_NOBODY:
-        result["location"] = _emptied(stored, result.get("location", ()), at)
+        over = _discharged(result, at)
+        result["location"] = _emptied(stored, result.get("location", ()), over)
     return {name: value for name, value in result.items() if value not in ([], {})}
 
 
@@ -208,7 +209,16 @@ def _emptied(stored: Resource, beds: Sequence[Json], at: str) -> list[Json]:
     """Return the beds of a visit that is over: what tells that again names one left before."""
     held = stored.get("location", ()) if stored.get("status") in _OVER else ()
     known = {repr(place(one)) for one in held}
-    return [left(one, at) for one in (*held, *(b for b in beds if repr(place(b)) not in known))]
+    was = _moment(stored, "end")
+    told = [ended(one, at) if was and _moment(one, "end") == was else one for one in held]
+    told += [one for one in beds if repr(place(one)) not in known]
+    return [left(one, at) for one in told]
+
+
+def _discharged(visit: Resource, at: str) -> str:
+    """Return when who was in a bed of a visit that is over left it: PV1-45, else `at`."""
+    end = visit.get("period", {}).get("end", "") if visit.get("status") == "finished" else ""
+    return instant(from_microseconds(microseconds_of(end))) if "T" in end else at
 
 
 def left(one: Json, at: str) -> Json:

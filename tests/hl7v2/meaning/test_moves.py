@@ -1,7 +1,9 @@
 """Visits that go to another patient or into another visit, with all that belongs to them.
 
-Spec: HL7v2 chapter 3, A42, A45, A47 and A50
+Spec: HL7v2 chapter 3, A03, A42, A45, A47 and A50
 """
+
+import itertools
 
 import pytest
 from meaning_parts import person, segment, visit
@@ -341,3 +343,22 @@ async def test_a_number_leaves_a_record_that_another_institution_tells_of_too(sa
     await say("ADT^A08", "1000", person("T1", "13000000002", **other))
     first, second = await every("Patient")
     assert [one["telecom"][0]["value"] for one in (first, second)] == ["13000000001", "13000000002"]
+
+
+@pytest.mark.parametrize("event", ["A03", "A08"])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+async def test_a_corrected_discharge_is_when_the_last_bed_was_left(say, only, order, event):
+    stay = {"f2": "I", "f3": "W1^R1^B1", "f44": "20250314090000"}
+    story = [
+        ("A01", "0900", visit(**stay)),
+        ("A03", "1500", visit(**stay, f45="20250314144500")),
+        (event, "1600", visit(**stay, f45="20250314143000")),
+    ]
+    for name, at, told in (story[place] for place in order):
+        await say(f"ADT^{name}", at, person(), told)
+
+    found = await only("Encounter")
+    (bed,) = found["location"]
+    assert found["period"]["end"] == "2025-03-14T14:30:00+08:00"
+    assert bed["period"]["end"] == "2025-03-14T06:30:00Z"
+    assert (found["status"], bed["status"]) == ("finished", "completed")
